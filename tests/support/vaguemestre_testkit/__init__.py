@@ -1,0 +1,3 @@
+"""Doubles, clocks and builders shared by the tests."""
+
+from __future__ import annotations
