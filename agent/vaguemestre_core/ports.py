@@ -1,0 +1,306 @@
+"""Ports: what the services need of the outside, in domain types. Adapters implement them, doubles run the same contracts.
+
+Every method that waits may be cancelled at any await unless its docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
+from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, ReferenceAnswer
+from vaguemestre_core.records import (
+    Acceptance,
+    Accepted,
+    Actor,
+    CancelAnswer,
+    Change,
+    Client,
+    FrozenIds,
+    LedgerEntry,
+    Order,
+    OrderFilter,
+    OrderPatch,
+    ProductProfile,
+    ProxySession,
+    RecoveryReport,
+    Schedule,
+    StoredBody,
+)
+
+
+class ClockPort(Protocol):
+    """Time. Two clocks: the wall clock can be set, the boot-time clock cannot and counts sleep."""
+
+    def now(self) -> datetime:
+        """Return the wall clock, aware UTC."""
+
+    def boot_s(self) -> float:
+        """Return seconds since boot, sleep included."""
+
+    def boot_id(self) -> str:
+        """Return an identifier of this boot, or an empty string when the system gives none."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on this clock."""
+
+
+class RandomPort(Protocol):
+    """Randomness."""
+
+    def bits(self, count: int) -> int:
+        """Return an integer of that many random bits."""
+
+    def fraction(self) -> float:
+        """Return a number in [0, 1)."""
+
+
+class FailpointPort(Protocol):
+    """Named places where the crash tests cut the power. In production, nothing."""
+
+    def hit(self, name: str) -> None:
+        """Pass the failpoint; may not return when armed."""
+
+
+class StorePort(Protocol):
+    """The persistent send queue. What a method returns is committed with synchronous=FULL."""
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Make an order durable, or replay the answer of the same request.
+
+        Raises:
+            Conflict: IDEMPOTENCY_MISMATCH (same key, other content), DOCUMENT_LEAVING (a version is on the wire,
+                in doubt or sent).
+            StoreError: STORE_FULL, STORE_READ_ONLY, STORE_UNAVAILABLE; nothing was accepted.
+        """
+
+    async def order(self, order_id: OrderId) -> Order:
+        """Return an order. Raises NotFound ORDER_UNKNOWN."""
+
+    async def orders(self, selection: OrderFilter) -> Sequence[Order]:
+        """Return the orders selected, newest first."""
+
+    async def title(self, order_id: OrderId) -> str | None:
+        """Return the sealed display title of an order's document, or None when it cannot be opened."""
+
+    async def apply(
+        self,
+        order_id: OrderId,
+        event: OrderEvent,
+        actor: Actor,
+        *,
+        expect: frozenset[OrderState] | None = None,
+        patch: OrderPatch | None = None,
+        detail: tuple[tuple[str, str], ...] = (),
+    ) -> Order:
+        """Apply one transition by compare-and-set, with its ledger line, in one transaction.
+
+        Raises:
+            Conflict: TRANSITION_ILLEGAL (the table forbids it now), STATE_CHANGED (``expect`` does not hold).
+        """
+
+    async def touch(
+        self,
+        order_id: OrderId,
+        expect: OrderState,
+        patch: OrderPatch,
+        kind: str,
+        detail: tuple[tuple[str, str], ...],
+    ) -> Order:
+        """Change columns without changing the state, with a ledger line of that kind. Raises Conflict STATE_CHANGED."""
+
+    async def cancel(self, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel, or record that it was asked, or say that it is too late."""
+
+    async def put_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
+        """Hold an order that has not left. Raises Conflict TOO_LATE."""
+
+    async def lift_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
+        """Lift a hold; lifting an absent one changes nothing."""
+
+    async def due(self, now: datetime, boot_s: float, boot_id: str, limit: int) -> int:
+        """Make READY the deferred orders whose time and undo minutes have passed on both clocks; return how many."""
+
+    async def refresh_overdue(self, now: datetime, boot_s: float, boot_id: str, older_than: datetime) -> int:
+        """Give fresh undo minutes to orders whose time passed before ``older_than`` while nobody was there."""
+
+    async def patient_left(self, client_id: ClientId, now: datetime) -> int:
+        """Bring forward, to the end of their undo minutes, that client's between-two-patients orders."""
+
+    async def preparing(self, limit: int) -> Sequence[Order]:
+        """Return orders waiting for preparation, oldest first."""
+
+    async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
+        """Take the next order that may leave now under one of these professionals, as CLAIMED, or None."""
+
+    async def doubtful(self, service: str, now: datetime) -> Sequence[Order]:
+        """Return orders in doubt whose next lookup is due."""
+
+    async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
+        """Mark ``waiting=auth`` on READY orders of everybody else and remove it for these; return how many changed."""
+
+    async def next_instant(self) -> datetime | None:
+        """Return the next instant at which something becomes due, or None."""
+
+    async def body(self, order_id: OrderId) -> StoredBody:
+        """Open what the client gave. Raises StoreError BODY_UNREADABLE, BODY_GONE."""
+
+    async def save_prepared(
+        self,
+        order_id: OrderId,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        type_code: str,
+        schedule: Schedule | None,
+    ) -> Order:
+        """Store the built document, freeze its identifiers and apply PREPARED, in one transaction."""
+
+    async def prepared(self, order_id: OrderId) -> bytes:
+        """Open the built document. Raises StoreError BODY_UNREADABLE, BODY_GONE."""
+
+    async def first_byte(self, order_id: OrderId, signature: bytes | None) -> Order:
+        """Commit SENDING (and the lot's signature, once) just before the first body byte."""
+
+    async def signature(self, order_id: OrderId) -> bytes | None:
+        """Return the frozen signature document, or None when none was made yet."""
+
+    async def add_client(self, client: Client, actor: Actor) -> None:
+        """Keep a paired client."""
+
+    async def client(self, client_id: ClientId) -> Client:
+        """Return a client that is not revoked. Raises NotFound CLIENT_UNKNOWN."""
+
+    async def clients(self) -> Sequence[Client]:
+        """Return all clients, revoked ones too."""
+
+    async def revoke_client(self, client_id: ClientId, actor: Actor) -> None:
+        """Revoke a client: it is refused from now on, its orders stay."""
+
+    async def ledger(
+        self, after: int, *, client_id: ClientId | None = None, limit: int = 1000
+    ) -> Sequence[LedgerEntry]:
+        """Return ledger lines after that number, oldest first."""
+
+    async def verify_ledger(self) -> tuple[int, str]:
+        """Recompute the chain; return the number of lines and the head. Raises StoreError LEDGER_BROKEN with seq."""
+
+    async def opposed(self, patient_lane_key: str) -> tuple[bool, int]:
+        """Return whether the patient opposes feeding and the version of the facts."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return the number of orders by state."""
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call the listener after each commit, on the loop, in commit order; return the function that stops it."""
+
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What was put right at opening."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedBuild:
+    """A document built by the worker process.
+
+    Attributes:
+        prepared: our container of CDA, XDS entry and sending context (see ``vaguemestre_documents.preparation``).
+        type_code: the document's type code.
+        warnings: codes of findings that do not prevent sending.
+    """
+
+    prepared: bytes = field(repr=False)
+    type_code: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationRefusal:
+    """The document cannot be built from what was given.
+
+    Attributes:
+        code: stable code of the first finding.
+        findings: all codes with their JSON pointers or rule numbers.
+        retry: the worker died or timed out: it may be tried again.
+    """
+
+    code: str
+    findings: tuple[tuple[str, str], ...] = ()
+    retry: bool = False
+
+
+class PreparerPort(Protocol):
+    """Builds and checks documents outside this process."""
+
+    async def prepare(self, order: Order, body: StoredBody, now: datetime) -> PreparedBuild | PreparationRefusal:
+        """Build the document of an order. Never raises for what the client gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingContext:
+    """Under whose name and with which product a transaction is made.
+
+    Attributes:
+        session: the open proxy session of the professional.
+        product: the LGC's product profile.
+    """
+
+    session: ProxySession
+    product: ProductProfile
+
+
+class DmpPort(Protocol):
+    """The DMP through the Proxy e-santé. Answers are classified; nothing is raised for what the service does."""
+
+    async def test_existence(self, prepared: bytes, context: SendingContext) -> ExistenceAnswer:
+        """TD0.2 for the patient of a prepared document."""
+
+    async def sign(self, prepared: bytes, frozen_ids: FrozenIds, context: SendingContext) -> bytes | None:
+        """Return the lot's signature document, or None when the profile demands none."""
+
+    async def submit(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        signature: bytes | None,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD2.1. Calls ``before_first_byte`` once, after the connection is made and before any body byte.
+
+        An exception of ``before_first_byte`` means nothing left: it is raised again, unchanged.
+        """
+
+    async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
+        """TD3.1 on the document's own uniqueId."""
+
+    @property
+    def longest_exchange_s(self) -> float:
+        """Longest time the proxy and the service together may still be busy with a body, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectRefused:
+    """The Proxy e-santé opened no session.
+
+    Attributes:
+        code: stable code.
+        retry: may be tried again by the person without changing anything.
+    """
+
+    code: str
+    retry: bool
+
+
+class ProxyPort(Protocol):
+    """The session verbs of the Proxy e-santé. Never called silently: each connect prompts the professional."""
+
+    async def connect(
+        self, national_id: str, binding_message: str, proxy_client_id: str, channel: str
+    ) -> ProxySession | ConnectRefused:
+        """Open a session; blocks until the professional answered, at most the profile's time."""
+
+    async def disconnect(self, session: ProxySession) -> None:
+        """Close a session; a session already gone is no error."""
