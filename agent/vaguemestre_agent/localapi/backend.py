@@ -1,0 +1,223 @@
+"""What the local API needs of the services: one protocol, so that the routes are tested apart from them.
+
+The composition root gives the real services; nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vaguemestre_core.guards import GuardAnswer
+from vaguemestre_core.orders import ClientId, OrderId
+from vaguemestre_core.records import (
+    Accepted,
+    Actor,
+    Authority,
+    CancelAnswer,
+    Change,
+    Client,
+    LedgerEntry,
+    Order,
+    OrderFilter,
+    ProductProfile,
+    Scope,
+)
+from vaguemestre_core.redaction import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentUpload:
+    """One document as a client gave it.
+
+    Attributes:
+        client_ref: the LGC's own reference, 1 to 128 printable characters.
+        metadata: JSON object (schema of ``vaguemestre_documents``), raw bytes as received.
+        body: the document's bytes.
+        media_type: declared media type of the body.
+        hold: a person asked to hold it from the start (SC.DMP/ALI/PROG.03).
+        send_now: a person wants it out without deferral (undo minutes kept).
+        idempotency_key: the client's key, or None.
+    """
+
+    client_ref: str
+    metadata: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    media_type: str
+    actor: Actor
+    hold: bool = False
+    send_now: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why an order has not left: each guard's answer and the one thing that would let it leave.
+
+    Attributes:
+        order: the order now.
+        guards: every guard's answer.
+        blocking: code of what holds it back first, or ``NOTHING``.
+        would_let_it_leave: code of the one thing that would let it leave.
+    """
+
+    order: Order
+    guards: tuple[GuardAnswer, ...]
+    blocking: str
+    would_let_it_leave: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOffer:
+    """What the person must do to open a session.
+
+    Attributes:
+        session_request: id of the request; an event tells how it ended.
+        binding_code: the two digits to compare on the phone or the card tool (ciba), else None.
+        url: the page to open (browser), else None.
+        expires_in_s: how long it may take.
+    """
+
+    session_request: str
+    binding_code: str | None
+    url: str | None
+    expires_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthItem:
+    """One thing that is not as it should be, or is.
+
+    Attributes:
+        code: stable code of the catalogue.
+        ok: nothing to do.
+        params: non-personal facts for the sentence.
+    """
+
+    code: str
+    ok: bool
+    params: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """State of the agent, without anything about patients."""
+
+    version: str
+    ready: bool
+    items: tuple[HealthItem, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewClient:
+    """A client just paired; the secret is shown once."""
+
+    client: Client
+    secret: Secret
+
+
+class Backend(Protocol):
+    """All that a route may ask. Methods raise the errors of ``vaguemestre_core.errors``; codes are in the catalogue."""
+
+    # Clients and pairing
+    async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
+        """Return the client; raise Forbidden CLIENT_REFUSED (unknown, revoked, wrong secret, other system user)."""
+
+    async def pair(
+        self,
+        name: str,
+        scopes: frozenset[Scope],
+        product: ProductProfile | None,
+        os_identity: str | None,
+        actor: Actor,
+    ) -> NewClient:
+        """Pair a program."""
+
+    async def pair_with_code(
+        self, code: Secret, name: str, product: ProductProfile | None, os: str | None
+    ) -> NewClient:
+        """Pair a program with a code made by ``open_pairing``; raise Forbidden PAIRING_CODE_REFUSED."""
+
+    async def open_pairing(self, scopes: frozenset[Scope], actor: Actor) -> tuple[str, float]:
+        """Make a short-lived pairing code; return it with its life in seconds."""
+
+    async def clients(self) -> Sequence[Client]:
+        """Return all clients."""
+
+    async def revoke(self, client_id: ClientId, actor: Actor) -> None:
+        """Revoke a client; raise NotFound CLIENT_UNKNOWN."""
+
+    # Documents and orders (a client sees its own orders only; admin sees all: client_id None)
+    async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
+        """Check and accept a document; raise InvalidInput, Conflict, StoreError."""
+
+    async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
+        """Return the orders of a document, newest first; raise NotFound DOCUMENT_UNKNOWN."""
+
+    async def orders(self, client: Client, selection: OrderFilter) -> Sequence[Order]:
+        """Return orders visible to the client."""
+
+    async def order(self, client: Client, order_id: OrderId) -> Order:
+        """Return one; raise NotFound ORDER_UNKNOWN."""
+
+    async def title(self, order_id: OrderId) -> str | None:
+        """Return the display title, or None when the key store is locked."""
+
+    async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Hold; raise Conflict TOO_LATE."""
+
+    async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Lift the person's hold."""
+
+    async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel honestly."""
+
+    async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let a deferred order leave now; raise Conflict TRANSITION_ILLEGAL."""
+
+    async def why(self, client: Client, order_id: OrderId) -> Why:
+        """Say why it has not left."""
+
+    async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return for each of the client's references: unknown, waiting, sent, doubtful, stopped, refused."""
+
+    async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
+        """A patient's file was opened or closed at the LGC; return how many orders were brought forward."""
+
+    # Events and ledger
+    async def changes(self, client: Client, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """Return the numbered changes visible to the client after that number."""
+
+    async def last_change(self) -> int:
+        """Return the number of the last change."""
+
+    async def first_change(self) -> int:
+        """Return the number of the oldest change still kept (older ones: the client must resync)."""
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call the listener after each commit; return the function that stops it."""
+
+    async def verify_ledger(self) -> tuple[int, str]:
+        """Return lines and head digest; raise StoreError LEDGER_BROKEN."""
+
+    # Session and health
+    async def open_session(
+        self, client: Client, national_id: str, channel: str, mode: str, actor: Actor
+    ) -> SessionOffer:
+        """Start opening a session (a person asked); raise InvalidInput, Conflict SESSION_REQUEST_PENDING."""
+
+    async def adopt_session(
+        self, client: Client, national_id: str, cookie: Secret, session_state: str, until_s: float | None, actor: Actor
+    ) -> Authority:
+        """Adopt the LGC's own proxy session."""
+
+    async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
+        """Close the session; raise NotFound SESSION_UNKNOWN."""
+
+    async def authorities(self) -> Sequence[Authority]:
+        """Return who may send from here now."""
+
+    async def health(self) -> Health:
+        """Return the state of the agent."""
