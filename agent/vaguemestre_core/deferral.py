@@ -1,7 +1,7 @@
 """Deferred sending: from a policy and an acceptance instant to the instants that bind.
 
-Sending is deferred relative to validation (SC.DMP/ALI/PROG.02): by a delay, to the evening hour, or between two patients.
-Hours are local time with an IANA zone; the undo minutes are never shortened.
+Sending is deferred relative to validation (SC.DMP/ALI/PROG.02): by a delay, to the evening hour, or between two
+patients. Hours are local time with an IANA zone; the undo minutes are never shortened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """May this order leave, and if not, what one thing would let it: every rule in one place.
 
 The same guards run at acceptance and at claim, over the same input. Pure functions; the answers carry codes, the French
-sentence is in the catalogue. Sources: SC.DMP/CONF.09.BIS, INS/va1.53, SC.DMP/ALI/PROG.03, SC.DMP/UX.51, docs/architecture.md.
+sentence is in the catalogue. Sources: SC.DMP/CONF.09.BIS, INS/va1.53, SC.DMP/ALI/PROG.03, SC.DMP/UX.51.
 """
 
 from __future__ import annotations

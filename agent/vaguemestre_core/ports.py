@@ -1,4 +1,4 @@
-"""Ports: what the services need of the outside, in domain types. Adapters implement them, doubles run the same contracts.
+"""Ports: what the services need of the outside, in domain types; adapters and doubles run the same contracts.
 
 Every method that waits may be cancelled at any await unless its docstring says otherwise.
 """
@@ -27,9 +27,9 @@ from vaguemestre_core.records import (
     ProductProfile,
     ProxySession,
     RecoveryReport,
-    Schedule,
     StoredBody,
 )
+from vaguemestre_core.redaction import Personal
 
 
 class ClockPort(Protocol):
@@ -63,6 +63,42 @@ class FailpointPort(Protocol):
 
     def hit(self, name: str) -> None:
         """Pass the failpoint; may not return when armed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedBuild:
+    """A document built by the worker process.
+
+    Attributes:
+        prepared: our container of CDA, XDS entry and sending context (see ``vaguemestre_documents.preparation``).
+        type_code: the document's type code.
+        unique_id: the document's id@root; a ready CDA brings its own.
+        set_id: the document's setId@root.
+        version: the document's versionNumber.
+        warnings: codes of findings that do not prevent sending.
+    """
+
+    prepared: bytes = field(repr=False)
+    type_code: str
+    unique_id: str
+    set_id: str
+    version: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationRefusal:
+    """The document cannot be built from what was given.
+
+    Attributes:
+        code: stable code of the first finding.
+        findings: all codes with their JSON pointers or rule numbers.
+        retry: the worker died or timed out: it may be tried again.
+    """
+
+    code: str
+    findings: tuple[tuple[str, str], ...] = ()
+    retry: bool = False
 
 
 class StorePort(Protocol):
@@ -148,15 +184,12 @@ class StorePort(Protocol):
     async def body(self, order_id: OrderId) -> StoredBody:
         """Open what the client gave. Raises StoreError BODY_UNREADABLE, BODY_GONE."""
 
-    async def save_prepared(
-        self,
-        order_id: OrderId,
-        prepared: bytes,
-        frozen_ids: FrozenIds,
-        type_code: str,
-        schedule: Schedule | None,
-    ) -> Order:
-        """Store the built document, freeze its identifiers and apply PREPARED, in one transaction."""
+    async def save_prepared(self, order_id: OrderId, build: PreparedBuild, frozen_ids: FrozenIds) -> Order:
+        """Store the built document, freeze its identifiers and apply PREPARED, in one transaction.
+
+        Raises:
+            Conflict: UNIQUE_ID_TAKEN when another order of ours already carries this uniqueId; STATE_CHANGED.
+        """
 
     async def prepared(self, order_id: OrderId) -> bytes:
         """Open the built document. Raises StoreError BODY_UNREADABLE, BODY_GONE."""
@@ -187,8 +220,17 @@ class StorePort(Protocol):
     async def verify_ledger(self) -> tuple[int, str]:
         """Recompute the chain; return the number of lines and the head. Raises StoreError LEDGER_BROKEN with seq."""
 
-    async def opposed(self, patient_lane_key: str) -> tuple[bool, int]:
-        """Return whether the patient opposes feeding and the version of the facts."""
+    async def opposed(self, order_id: OrderId) -> tuple[bool, int]:
+        """Return whether the order's patient opposes feeding, and the version of the facts looked at."""
+
+    async def patient_opposed(self, patient_key: Personal) -> tuple[bool, int]:
+        """Return whether this patient opposes feeding, and the version of the facts looked at."""
+
+    async def record_opposition(self, patient_key: Personal, opposed: bool, actor: Actor) -> int:
+        """Record an opposition to feeding, or its withdrawal: holds what waits, or lifts it; return the fact version.
+
+        No reason is asked or kept (SC.DMP/CONF.09.BIS).
+        """
 
     async def counts(self) -> dict[str, int]:
         """Return the number of orders by state."""
@@ -199,36 +241,6 @@ class StorePort(Protocol):
     @property
     def recovery(self) -> RecoveryReport:
         """What was put right at opening."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedBuild:
-    """A document built by the worker process.
-
-    Attributes:
-        prepared: our container of CDA, XDS entry and sending context (see ``vaguemestre_documents.preparation``).
-        type_code: the document's type code.
-        warnings: codes of findings that do not prevent sending.
-    """
-
-    prepared: bytes = field(repr=False)
-    type_code: str
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparationRefusal:
-    """The document cannot be built from what was given.
-
-    Attributes:
-        code: stable code of the first finding.
-        findings: all codes with their JSON pointers or rule numbers.
-        retry: the worker died or timed out: it may be tried again.
-    """
-
-    code: str
-    findings: tuple[tuple[str, str], ...] = ()
-    retry: bool = False
 
 
 class PreparerPort(Protocol):

@@ -126,7 +126,8 @@ class Order:
         lane: keyed pseudonym of (patient, setId); orders of one lane leave one after the other.
         professional: national identifier (PS_IdNat) under which it leaves, for example ``899700000012``.
         unique_id: OID of the document version, fixed at acceptance.
-        not_before: earliest departure; None while PREPARING.
+        guard_facts: what the guards look at again at claim, JSON text without personal data.
+        not_before: earliest departure.
         undo_until: until then a person can stop it, whatever else was asked.
         failure_code: code of the last refusal or failure, or None.
         receipt: non-personal facts of the delivery.
@@ -145,10 +146,11 @@ class Order:
     type_code: str
     professional: str
     lane: str
+    guard_facts: str
     accepted_at: datetime
     state_at: datetime
-    not_before: datetime | None
-    undo_until: datetime | None
+    not_before: datetime
+    undo_until: datetime
     attempts: int
     next_attempt_at: datetime | None
     waiting: WaitReason | None
@@ -197,6 +199,7 @@ class Acceptance:
         request_digest: hex SHA-256 over the canonical metadata and the body.
         patient_key: what identifies the patient; only its keyed pseudonym is stored in clear.
         set_id, unique_id: OIDs for this document and version when it is new (the store keeps the first setId).
+        facts: what the guards look at again at claim (``GuardInput`` without the client's part), JSON text.
         metadata: the document's metadata, JSON bytes; sealed.
         body: the bytes given; sealed.
         title: display name for lists; sealed apart ("card").
@@ -217,6 +220,7 @@ class Acceptance:
     set_id: str
     unique_id: str
     type_code: str
+    facts: str
     metadata: bytes = field(repr=False)
     body: bytes = field(repr=False)
     media_type: str
