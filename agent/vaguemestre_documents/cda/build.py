@@ -162,7 +162,6 @@ def _related_document(root: etree._Element, request: CdaRequest) -> None:
         return
     parent = _child(_child(root, "relatedDocument", typeCode="RPLC"), "parentDocument")
     _child(parent, "id", root=request.replaces.document_id)
-    _child(parent, "setId", root=request.set_id)
     if request.replaces.version_number is not None:
         _child(parent, "versionNumber", value=str(request.replaces.version_number))
 
