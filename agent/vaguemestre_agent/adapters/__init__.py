@@ -1,0 +1,1 @@
+"""Adapters: one folder per outside service, each implementing a port of the core. Services never import them."""
