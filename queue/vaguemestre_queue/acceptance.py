@@ -1,0 +1,223 @@
+"""Accepting: a request becomes an order, durable, once; or the answer of the same request is replayed.
+
+Correcting before it leaves happens here too: the older version is superseded in the same transaction.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from vaguemestre_core.errors import Conflict, StoreError
+from vaguemestre_core.orders import TERMINAL, DocumentId, OrderEvent, OrderId, OrderState, can
+from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
+from vaguemestre_core.redaction import Personal
+from vaguemestre_queue import ledger, rows, transitions
+from vaguemestre_queue.connection import Connection
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.rows import Row
+from vaguemestre_queue.sealing import Envelope
+
+_FRAME = struct.Struct(">II")  # lengths of the metadata and of the media type, then both, then the body
+
+
+def frame(acceptance: Acceptance) -> bytes:
+    """Return what is sealed: metadata, media type and body in one piece."""
+    media = acceptance.media_type.encode()
+    return _FRAME.pack(len(acceptance.metadata), len(media)) + acceptance.metadata + media + acceptance.body
+
+
+def unframe(opened: bytes) -> StoredBody:
+    """Return the pieces of an opened body. Raises StoreError BODY_UNREADABLE."""
+    if len(opened) < _FRAME.size:
+        raise StoreError("BODY_UNREADABLE")
+    metadata_bytes, media_bytes = _FRAME.unpack_from(opened)
+    start = _FRAME.size
+    middle, end = start + metadata_bytes, start + metadata_bytes + media_bytes
+    if end > len(opened):
+        raise StoreError("BODY_UNREADABLE")
+    return StoredBody(
+        metadata=opened[start:middle], media_type=opened[middle:end].decode(errors="replace"), body=opened[end:]
+    )
+
+
+def accept(
+    connection: Connection, context: Context, acceptance: Acceptance, sealed: Envelope, changes: list[Change]
+) -> Accepted:
+    """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_LEAVING, DOCUMENT_SENT."""
+    by_key = _replayed_by_key(connection, context, acceptance)
+    if by_key is not None:
+        return by_key
+    document = connection.run(
+        "SELECT document_id, set_id FROM documents WHERE client_id = ? AND client_ref = ?",
+        [acceptance.client_id, acceptance.client_ref],
+    )
+    superseded: OrderId | None = None
+    if document:
+        document_id, set_id = DocumentId(rows.as_text(document[0][0])), rows.as_text(document[0][1])
+        latest = _latest(connection, context, document_id)
+        if _same_wish(acceptance, latest):
+            _remember_key(connection, context, acceptance, rows.as_text(latest["order_id"]))
+            return Accepted(order=rows.order_of(latest), replayed=True)
+        superseded = _make_room(connection, context, acceptance, latest, changes)
+    else:
+        document_id, set_id = acceptance.document_id, acceptance.set_id
+        _insert_document(connection, context, acceptance)
+    row = _new_row(context, acceptance, document_id, set_id, sealed)
+    transitions.insert(connection, context, row)
+    connection.run(
+        "INSERT INTO bodies VALUES (?, 'given', ?, ?, ?)",
+        [
+            acceptance.order_id,
+            sealed.sealed,
+            rows.pairs_json([(r, "") for r in sealed.recipients]),
+            row["accepted_at_us"],
+        ],
+    )
+    _remember_key(connection, context, acceptance, acceptance.order_id)
+    order = rows.order_of(row)
+    detail = [("kind", acceptance.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
+    detail += [("holds", rows.holds_text(acceptance.holds))] if acceptance.holds else []
+    entry = ledger.append(
+        connection,
+        ledger.Line(
+            at=acceptance.accepted_at,
+            kind=event_kind(OrderEvent.ACCEPTED),
+            actor=acceptance.actor,
+            order_id=acceptance.order_id,
+            client_id=acceptance.client_id,
+            client_ref=acceptance.client_ref,
+            after=OrderState.PREPARING,
+            detail=tuple(detail),
+        ),
+    )
+    changes.append(Change(entry=entry, order=order))
+    return Accepted(order=order, replayed=False, superseded=superseded)
+
+
+def _replayed_by_key(connection: Connection, context: Context, acceptance: Acceptance) -> Accepted | None:
+    if acceptance.idempotency_key is None:
+        return None
+    known = connection.run(
+        "SELECT request_digest, order_id FROM idempotency WHERE client_id = ? AND key = ?",
+        [acceptance.client_id, acceptance.idempotency_key],
+    )
+    if not known:
+        return None
+    if known[0][0] != acceptance.request_digest:
+        raise Conflict("IDEMPOTENCY_MISMATCH")
+    row = transitions.load(connection, context, OrderId(rows.as_text(known[0][1])))
+    return Accepted(order=rows.order_of(row), replayed=True)
+
+
+def _latest(connection: Connection, context: Context, document_id: DocumentId) -> Row:
+    found = connection.run("SELECT order_id FROM orders WHERE document_id = ? ORDER BY seq DESC LIMIT 1", [document_id])
+    return transitions.load(connection, context, OrderId(rows.as_text(found[0][0])))
+
+
+def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
+    """Say whether the client repeats its last wish: a new key after a stop is a new wish."""
+    if latest["request_digest"] != acceptance.request_digest:
+        return False
+    stopped = {OrderState.CANCELLED, OrderState.ABANDONED, OrderState.SUPERSEDED}
+    return acceptance.idempotency_key is None or OrderState(rows.as_text(latest["state"])) not in stopped
+
+
+def _make_room(
+    connection: Connection, context: Context, acceptance: Acceptance, latest: Row, changes: list[Change]
+) -> OrderId | None:
+    state = OrderState(rows.as_text(latest["state"]))
+    if state is OrderState.SENT:
+        raise Conflict("DOCUMENT_SENT", state=state.value)
+    if state in TERMINAL:
+        return None
+    if not can(state, OrderEvent.SUPERSEDE):
+        raise Conflict("DOCUMENT_LEAVING", state=state.value)
+    transitions.transition(
+        connection,
+        context,
+        latest,
+        OrderEvent.SUPERSEDE,
+        acceptance.actor,
+        changes,
+        detail=(("by", acceptance.order_id),),
+    )
+    return OrderId(rows.as_text(latest["order_id"]))
+
+
+def _insert_document(connection: Connection, context: Context, acceptance: Acceptance) -> None:
+    connection.run(
+        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            acceptance.document_id,
+            acceptance.client_id,
+            acceptance.client_ref,
+            acceptance.set_id,
+            context.sealer.pseudonym("patient", acceptance.patient_key),
+            context.sealer.seal_card(acceptance.title),
+            rows.to_us(acceptance.accepted_at),
+        ],
+    )
+
+
+def _remember_key(connection: Connection, context: Context, acceptance: Acceptance, order_id: str) -> None:
+    if acceptance.idempotency_key is not None:
+        connection.run(
+            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+            [
+                acceptance.client_id,
+                acceptance.idempotency_key,
+                acceptance.request_digest,
+                order_id,
+                rows.to_us(context.clock.now()),
+            ],
+        )
+
+
+def _new_row(context: Context, acceptance: Acceptance, document_id: DocumentId, set_id: str, sealed: Envelope) -> Row:
+    at_us = rows.to_us(acceptance.accepted_at)
+    lane = context.sealer.pseudonym("lane", Personal(f"{acceptance.patient_key.reveal()}\x1f{set_id}"))
+    return {
+        "order_id": acceptance.order_id,
+        "document_id": document_id,
+        "client_id": acceptance.client_id,
+        "client_ref": acceptance.client_ref,
+        "kind": acceptance.kind.value,
+        "state": OrderState.PREPARING.value,
+        "version": 1,
+        "set_id": set_id,
+        "unique_id": acceptance.unique_id,
+        "type_code": acceptance.type_code,
+        "professional": acceptance.professional,
+        "lane": lane,
+        "guard_facts": acceptance.facts,
+        "request_digest": acceptance.request_digest,
+        "accepted_at_us": at_us,
+        "state_at_us": at_us,
+        "not_before_us": rows.to_us(acceptance.schedule.not_before),
+        "undo_until_us": rows.to_us(acceptance.schedule.undo_until),
+        "undo_boot_s": acceptance.boot_s + acceptance.schedule.undo_s,
+        "boot_id": acceptance.boot_id,
+        "between_patients": int(acceptance.schedule.between_patients),
+        "attempts": 0,
+        "next_attempt_at_us": 0,
+        "waiting": None,
+        "holds": rows.holds_text(acceptance.holds),
+        "cancel_requested": 0,
+        "predecessor": None,
+        "predecessor_unique_id": None,
+        "depends_on": "[]",
+        "failure_code": None,
+        "service_code": None,
+        "doubt_since_us": None,
+        "fact_version": acceptance.fact_version,
+        "incarnation": context.incarnation,
+        "actor": rows.actor_json(acceptance.actor),
+        "frozen_ids": None,
+        "holder": None,
+        "custody_epoch": 0,
+        "receipt": "[]",
+        "given_digest": sealed.digest,
+        "prepared_digest": None,
+        "signature_digest": None,
+        "revision": 1,
+    }

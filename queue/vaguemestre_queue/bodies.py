@@ -1,0 +1,108 @@
+"""Sealed bodies of orders: what the client gave, what was built, and the lot's signature."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from vaguemestre_core.errors import Conflict, StoreError
+from vaguemestre_core.orders import OrderEvent, OrderId, OrderState
+from vaguemestre_core.ports import PreparedBuild
+from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
+from vaguemestre_queue import rows, transitions
+from vaguemestre_queue.connection import Connection
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.rows import Row
+from vaguemestre_queue.sealing import Envelope
+
+GIVEN: Final = "given"
+PREPARED: Final = "prepared"
+SIGNATURE: Final = "signature"
+
+
+def fetch(connection: Connection, context: Context, order_id: OrderId, role: str) -> bytes | None:
+    """Return a sealed body, or None when the order never had one of that role.
+
+    Raises StoreError BODY_GONE (destroyed), BODY_UNREADABLE (not the bytes the row vouches for).
+    """
+    row = transitions.load(connection, context, order_id)
+    expected = row[f"{role}_digest"]
+    if expected is None:
+        return None
+    found = connection.run("SELECT envelope FROM bodies WHERE order_id = ? AND role = ?", [order_id, role])
+    if not found:
+        raise StoreError("BODY_GONE")
+    sealed = rows.as_bytes(found[0][0])
+    if hashlib.sha256(sealed).digest() != expected:
+        raise StoreError("BODY_UNREADABLE")
+    return sealed
+
+
+def keep(connection: Connection, context: Context, order_id: OrderId, role: str, envelope: Envelope) -> Row:
+    """Store a sealed body; return the columns that vouch for it."""
+    connection.run(
+        "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?)",
+        [
+            order_id,
+            role,
+            envelope.sealed,
+            rows.pairs_json([(recipient, "") for recipient in envelope.recipients]),
+            rows.to_us(context.clock.now()),
+        ],
+    )
+    return {f"{role}_digest": envelope.digest}
+
+
+def save_prepared(
+    connection: Connection,
+    context: Context,
+    order_id: OrderId,
+    build: PreparedBuild,
+    envelope: Envelope,
+    frozen_ids: FrozenIds,
+    changes: list[Change],
+) -> Order:
+    """Keep the built document, freeze identifiers, apply PREPARED. Raises Conflict UNIQUE_ID_TAKEN."""
+    row = transitions.load(connection, context, order_id)
+    taken = connection.run(
+        "SELECT order_id FROM orders WHERE unique_id = ? AND order_id <> ? "
+        "AND state NOT IN ('cancelled', 'superseded', 'abandoned')",
+        [build.unique_id, order_id],
+    )
+    if taken:
+        raise Conflict("UNIQUE_ID_TAKEN")
+    columns = keep(connection, context, order_id, PREPARED, envelope)
+    columns |= {
+        "unique_id": build.unique_id,
+        "set_id": build.set_id,
+        "version": build.version,
+        "type_code": build.type_code,
+        "frozen_ids": rows.frozen_json(frozen_ids),
+        "attempts": 0,
+        "next_attempt_at_us": 0,
+        "failure_code": None,
+    }
+    detail = tuple(("warning", code) for code in build.warnings)
+    new = transitions.transition(
+        connection, context, row, OrderEvent.PREPARED, AGENT_ACTOR, changes, columns=columns, detail=detail
+    )
+    return rows.order_of(new)
+
+
+def first_byte(
+    connection: Connection, context: Context, order_id: OrderId, signature: Envelope | None, changes: list[Change]
+) -> Order:
+    """Commit SENDING, and the lot's signature the first time. Raises Conflict TRANSITION_ILLEGAL, ORDER_HELD."""
+    row = transitions.load(connection, context, order_id)
+    if row["holds"]:
+        raise Conflict("ORDER_HELD")
+    columns: Row = {}
+    if signature is not None and row["signature_digest"] is None:
+        columns |= keep(connection, context, order_id, SIGNATURE, signature)
+    new = transitions.transition(connection, context, row, OrderEvent.FIRST_BYTE, AGENT_ACTOR, changes, columns=columns)
+    return rows.order_of(new)
+
+
+def is_prepared(row: Row) -> bool:
+    """Say whether an order's document was built."""
+    return row["prepared_digest"] is not None and OrderState(rows.as_text(row["state"])) is not OrderState.PREPARING

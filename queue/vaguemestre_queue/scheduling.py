@@ -1,0 +1,230 @@
+"""What may move now: preparation, due deferrals, claims, lookups of doubt, and the next instant something is due."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from vaguemestre_core.deferral import overdue_schedule
+from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
+from vaguemestre_core.records import AGENT_ACTOR, Change, Order
+from vaguemestre_queue import ledger, rows, transitions
+from vaguemestre_queue.connection import Connection, Value
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.rows import Row
+
+CANDIDATES: Final = 16  # rows looked at in one claim: forged or dependent ones are passed over
+
+_CLAIMABLE: Final = (
+    f"{rows.SELECT} AS o WHERE state = 'ready' AND holds = '' AND quarantined = 0 AND professional = ? "
+    "AND next_attempt_at_us <= ? AND kind GLOB ? "
+    "AND NOT EXISTS (SELECT 1 FROM orders AS e WHERE e.lane = o.lane AND e.seq < o.seq "
+    "AND e.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned')) "
+    "AND (predecessor IS NULL OR EXISTS (SELECT 1 FROM orders AS p WHERE p.order_id = o.predecessor "
+    "AND p.state = 'sent' AND p.unique_id IS o.predecessor_unique_id)) "
+    "ORDER BY next_attempt_at_us, seq LIMIT ?"
+)
+
+
+def authentic(connection: Connection, context: Context, cells: Sequence[Value]) -> Row | None:
+    """Return the row if it is ours; else set it aside, write it down, and return None."""
+    row, mac = rows.row_of(tuple(cells))
+    if rows.is_authentic(context.sealer, row, mac):
+        return row
+    connection.run("UPDATE orders SET quarantined = 1 WHERE order_id = ?", [row["order_id"]])
+    ledger.append(
+        connection,
+        ledger.Line(
+            at=context.clock.now(),
+            kind="order.quarantined",
+            actor=AGENT_ACTOR,
+            order_id=rows.as_text(row["order_id"]),
+            detail=(("code", "ROW_NOT_AUTHENTIC"),),
+        ),
+    )
+    return None
+
+
+def _authentic_rows(connection: Connection, context: Context, where: str, params: Sequence[Value]) -> list[Row]:
+    found = connection.run(f"{rows.SELECT} WHERE quarantined = 0 AND {where}", params)
+    return [row for cells in found if (row := authentic(connection, context, cells)) is not None]
+
+
+def claim(
+    connection: Connection,
+    context: Context,
+    service: str,
+    professionals: frozenset[str],
+    now: datetime,
+    changes: list[Change],
+) -> Order | None:
+    """Take the next order that may leave, or None."""
+    best: Row | None = None
+    best_rank: tuple[int, int] | None = None
+    for professional in sorted(professionals):
+        found = connection.run(_CLAIMABLE, [professional, rows.to_us(now), f"{service}.*", CANDIDATES])
+        for cells in found:
+            row = authentic(connection, context, cells)
+            if row is None or not _dependencies_sent(connection, row):
+                continue
+            rank = (rows.as_int(row["next_attempt_at_us"]), rows.as_int(row["accepted_at_us"]))
+            if best_rank is None or rank < best_rank:
+                best, best_rank = row, rank
+            break
+    if best is None:
+        return None
+    new = transitions.transition(
+        connection, context, best, OrderEvent.CLAIM, AGENT_ACTOR, changes, columns={"waiting": None}
+    )
+    return rows.order_of(new)
+
+
+def _dependencies_sent(connection: Connection, row: Row) -> bool:
+    for order_id in json.loads(rows.as_text(row["depends_on"])):
+        if connection.run("SELECT state FROM orders WHERE order_id = ?", [order_id]) != [("sent",)]:
+            return False
+    return True
+
+
+def due(
+    connection: Connection,
+    context: Context,
+    now: datetime,
+    boot_s: float,
+    boot_id: str,
+    limit: int,
+    changes: list[Change],
+) -> int:
+    """Make READY what is due on both clocks; return how many.
+
+    The undo minutes of another boot cannot be measured on this boot's clock: the wall clock alone decides then.
+    """
+    found = _authentic_rows(
+        connection,
+        context,
+        "state = 'deferred' AND not_before_us <= ? AND undo_until_us <= ? AND (boot_id <> ? OR undo_boot_s <= ?) "
+        "ORDER BY not_before_us LIMIT ?",
+        [rows.to_us(now), rows.to_us(now), boot_id, boot_s, limit],
+    )
+    for row in found:
+        transitions.transition(connection, context, row, OrderEvent.DUE, AGENT_ACTOR, changes)
+    return len(found)
+
+
+def refresh_overdue(
+    connection: Connection,
+    context: Context,
+    now: datetime,
+    boot_s: float,
+    boot_id: str,
+    older_than: datetime,
+    changes: list[Change],
+) -> int:
+    """Give fresh undo minutes to what became due while nobody was there; return how many."""
+    found = _authentic_rows(connection, context, "state = 'deferred' AND not_before_us < ?", [rows.to_us(older_than)])
+    for row in found:
+        undo_s = (rows.as_int(row["undo_until_us"]) - rows.as_int(row["accepted_at_us"])) / 1e6
+        fresh = overdue_schedule(now, max(undo_s, 0.0), between_patients=bool(row["between_patients"]))
+        columns: Row = {
+            "not_before_us": rows.to_us(fresh.not_before),
+            "undo_until_us": rows.to_us(fresh.undo_until),
+            "undo_boot_s": boot_s + fresh.undo_s,
+            "boot_id": boot_id,
+        }
+        transitions.touch(connection, context, row, "order.overdue", AGENT_ACTOR, changes, columns)
+    return len(found)
+
+
+def patient_left(connection: Connection, context: Context, client_id: str, now: datetime, changes: list[Change]) -> int:
+    """Bring a client's between-two-patients orders forward to the end of their undo minutes; return how many."""
+    found = _authentic_rows(
+        connection,
+        context,
+        "state = 'deferred' AND between_patients = 1 AND client_id = ? AND not_before_us > max(undo_until_us, ?)",
+        [client_id, rows.to_us(now)],
+    )
+    for row in found:
+        soon = max(rows.as_int(row["undo_until_us"]), rows.to_us(now))
+        transitions.touch(
+            connection, context, row, "order.brought_forward", AGENT_ACTOR, changes, {"not_before_us": soon}
+        )
+    return len(found)
+
+
+def preparing(connection: Connection, context: Context, now: datetime, limit: int) -> list[Order]:
+    """Return orders waiting for preparation, oldest first."""
+    found = _authentic_rows(
+        connection,
+        context,
+        "state = 'preparing' AND next_attempt_at_us <= ? ORDER BY next_attempt_at_us, seq LIMIT ?",
+        [rows.to_us(now), limit],
+    )
+    return [rows.order_of(row) for row in found]
+
+
+def doubtful(connection: Connection, context: Context, service: str, now: datetime) -> list[Order]:
+    """Return orders in doubt whose next lookup is due."""
+    found = _authentic_rows(
+        connection,
+        context,
+        "state = 'in_doubt' AND next_attempt_at_us <= ? AND kind GLOB ? ORDER BY next_attempt_at_us LIMIT 32",
+        [rows.to_us(now), f"{service}.*"],
+    )
+    return [rows.order_of(row) for row in found]
+
+
+def wait_for_authority(
+    connection: Connection, context: Context, service: str, professionals: frozenset[str], changes: list[Change]
+) -> int:
+    """Write ``waiting=auth`` on READY orders of everybody else, and remove it for these; return how many changed."""
+    marks = ", ".join("?" for _ in professionals)
+    found = _authentic_rows(
+        connection,
+        context,
+        f"state = 'ready' AND kind GLOB ? AND ((professional NOT IN ({marks}) AND waiting IS NOT 'auth') "
+        f"OR (professional IN ({marks}) AND waiting IS 'auth')) LIMIT 500",
+        [f"{service}.*", *sorted(professionals), *sorted(professionals)],
+    )
+    for row in found:
+        here = row["professional"] in professionals
+        columns: Row = {"waiting": None if here else WaitReason.AUTH.value}
+        if here:
+            columns["next_attempt_at_us"] = 0
+        detail = (("waiting", "" if here else WaitReason.AUTH.value),)
+        transitions.touch(connection, context, row, "order.waiting", AGENT_ACTOR, changes, columns, detail)
+    return len(found)
+
+
+def next_instant(connection: Connection, now: datetime) -> datetime | None:
+    """Return the next instant after now at which a deferral, an attempt or a lookup becomes due, or None."""
+    now_us = rows.to_us(now)
+    found = connection.run(
+        "SELECT min(at) FROM ("
+        "SELECT min(max(not_before_us, undo_until_us)) AS at FROM orders WHERE state = 'deferred' UNION ALL "
+        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'ready' AND holds = '' AND quarantined = 0 "
+        "AND next_attempt_at_us > ?1 UNION ALL "
+        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'preparing' AND next_attempt_at_us > ?1 UNION ALL "
+        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'in_doubt' AND next_attempt_at_us > ?1)",
+        [now_us],
+    )
+    value = found[0][0]
+    if value is None:
+        return None
+    return max(rows.from_us(value), now + timedelta(milliseconds=1))
+
+
+def moving(connection: Connection, context: Context) -> list[Row]:
+    """Return the rows a stopped process left CLAIMED or SENDING."""
+    return _authentic_rows(connection, context, "state IN ('claimed', 'sending')", [])
+
+
+def state_of(row: Row) -> OrderState:
+    """Return the state of a row."""
+    return OrderState(rows.as_text(row["state"]))
+
+
+def id_of(row: Row) -> OrderId:
+    """Return the order id of a row."""
+    return OrderId(rows.as_text(row["order_id"]))

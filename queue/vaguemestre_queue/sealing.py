@@ -1,0 +1,131 @@
+"""Bodies at rest: age envelopes with several recipients, sealed cards, keyed pseudonyms and row authentication.
+
+Sealing needs public keys only; opening needs this station's private key. Source: age-encryption.org/v1, through pyrage.
+Personal data enters and leaves only through here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyrage
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from vaguemestre_core.errors import InvalidInput, StoreError
+from vaguemestre_core.redaction import Personal, SecretBytes
+from vaguemestre_queue.connection import Value
+
+MAC_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreKeys:
+    """Keys of one store.
+
+    Attributes:
+        identity: this station's age identity (``AGE-SECRET-KEY-1…``).
+        authentication: 32 bytes, keys the row digests.
+        pseudonym: 32 bytes, keys the pseudonyms.
+        recovery_recipient: the practice's recovery key (public part), or None until it is printed.
+    """
+
+    identity: SecretBytes
+    authentication: SecretBytes
+    pseudonym: SecretBytes
+    recovery_recipient: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A sealed body.
+
+    Attributes:
+        sealed: the age file.
+        digest: SHA-256 of ``sealed``.
+        recipients: whom it was sealed to: ``station``, ``professional:<PS_IdNat>``, ``recovery``.
+    """
+
+    sealed: bytes = field(repr=False)
+    digest: bytes
+    recipients: tuple[str, ...]
+
+
+class Sealer:
+    """Seals, opens, authenticates and makes pseudonyms with the keys of one store."""
+
+    def __init__(self, keys: StoreKeys) -> None:
+        try:
+            self._identity = pyrage.x25519.Identity.from_str(keys.identity.reveal().decode("ascii"))
+            recovery = pyrage.x25519.Recipient.from_str(keys.recovery_recipient) if keys.recovery_recipient else None
+        except (pyrage.IdentityError, pyrage.RecipientError, UnicodeDecodeError) as error:
+            raise InvalidInput("STORE_KEY_INVALID") from error
+        self._authentication = keys.authentication.reveal()
+        self._pseudonym = keys.pseudonym.reveal()
+        if len(self._authentication) != MAC_BYTES or len(self._pseudonym) != MAC_BYTES:
+            raise InvalidInput("STORE_KEY_INVALID")
+        self._cards = ChaCha20Poly1305(hashlib.blake2b(b"cards", key=self._pseudonym, digest_size=32).digest())
+        self._recipients: list[tuple[str, pyrage.x25519.Recipient]] = [("station", self._identity.to_public())]
+        if recovery is not None:
+            self._recipients.append(("recovery", recovery))
+
+    def seal(self, body: bytes, extra: Sequence[tuple[str, str]] = ()) -> Envelope:
+        """Seal a body to this station, the recovery key and the extra (label, age recipient) pairs."""
+        recipients = [*self._recipients, *((label, pyrage.x25519.Recipient.from_str(key)) for label, key in extra)]
+        sealed = pyrage.encrypt(body, [recipient for _, recipient in recipients])
+        return Envelope(
+            sealed=sealed,
+            digest=hashlib.sha256(sealed).digest(),
+            recipients=tuple(label for label, _ in recipients),
+        )
+
+    def open(self, sealed: bytes) -> bytes:
+        """Open a sealed body. Raises StoreError BODY_UNREADABLE."""
+        try:
+            opened: bytes = pyrage.decrypt(sealed, [self._identity])
+        except pyrage.DecryptError as error:
+            raise StoreError("BODY_UNREADABLE") from error
+        return opened
+
+    def seal_card(self, text: Personal) -> bytes:
+        """Seal a short display text ("card"): cheap, for lists."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cards.encrypt(nonce, text.reveal().encode(), None)
+
+    def open_card(self, sealed: bytes) -> str | None:
+        """Open a card, or return None when it is not one of ours."""
+        try:
+            return self._cards.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
+        except (InvalidTag, ValueError):
+            return None
+
+    def pseudonym(self, scope: str, value: Personal) -> str:
+        """Return the keyed pseudonym (32 hex characters) of a personal value in a scope."""
+        text = f"{scope}\x1f{value.reveal()}".encode()
+        return hashlib.blake2b(text, key=self._pseudonym, digest_size=16).hexdigest()
+
+    def authenticate(self, table: str, values: Sequence[Value]) -> bytes:
+        """Return the keyed digest of a row's values (32 bytes)."""
+        text = json.dumps([table, *map(_plain, values)], ensure_ascii=False, separators=(",", ":")).encode()
+        return hashlib.blake2b(text, key=self._authentication, digest_size=MAC_BYTES).digest()
+
+    def is_authentic(self, table: str, values: Sequence[Value], mac: Value) -> bool:
+        """Say whether a row bears the digest we would give it."""
+        return isinstance(mac, bytes) and hmac.compare_digest(self.authenticate(table, values), mac)
+
+
+def _plain(value: Value) -> str | int | float | None:
+    return f"\x00{value.hex()}" if isinstance(value, bytes) else value
+
+
+def new_identity() -> tuple[str, str]:
+    """Return a fresh age identity and its recipient, as text (private part first)."""
+    identity = pyrage.x25519.Identity.generate()
+    return str(identity), str(identity.to_public())

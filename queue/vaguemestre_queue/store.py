@@ -1,0 +1,419 @@
+"""The persistent send queue as the services see it: ``StorePort`` over one writer thread and a reading connection.
+
+Owns who runs where and when to answer; SQL lives in the modules it calls; nothing here knows a service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from vaguemestre_core.errors import Conflict, NotFound, StoreError
+from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
+from vaguemestre_core.ports import PreparedBuild
+from vaguemestre_core.records import (
+    AGENT_ACTOR,
+    Acceptance,
+    Accepted,
+    Actor,
+    CancelAnswer,
+    Change,
+    Client,
+    FrozenIds,
+    LedgerEntry,
+    Order,
+    OrderFilter,
+    OrderPatch,
+    RecoveryReport,
+    StoredBody,
+)
+from vaguemestre_core.redaction import Personal
+from vaguemestre_queue import acceptance as accepting
+from vaguemestre_queue import bodies, ledger, people, recovery, rows, scheduling, transitions
+from vaguemestre_queue.connection import Connection, Value, map_error, transaction
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.sealing import Envelope
+from vaguemestre_queue.writer import Writer
+
+T = TypeVar("T")
+MARKER_EVERY = 64  # commits between two writings of the marker
+
+
+class Store:
+    """The send queue of one workstation. Made by ``vaguemestre_queue.opening.open_store``."""
+
+    def __init__(
+        self,
+        context: Context,
+        connection: Connection,
+        reader: aiosqlite.Connection,
+        marker: Path,
+        store_id: str,
+        report: RecoveryReport,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._context = context
+        self._reader = reader
+        self._marker = marker
+        self._store_id = store_id
+        self._recovery = report
+        self._loop = loop
+        self._connection = connection
+        self._listeners: list[Callable[[Change], None]] = []
+        self._commits = 0
+        hit = context.failpoints.hit
+        self._writer = Writer(
+            connection,
+            self._committed,
+            before_commit=partial(hit, "store.before_commit"),
+            after_commit=partial(hit, "store.after_commit"),
+        )
+
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What was put right at opening."""
+        return self._recovery
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Finish the work given, write a clean stop, close both connections."""
+        await asyncio.to_thread(self._writer.stop)
+        await self._reader.close()
+        await asyncio.to_thread(self._last_words)
+
+    def _last_words(self) -> None:
+        with contextlib.suppress(StoreError):
+            with transaction(self._connection):
+                recovery.set_meta(self._connection, "clean_stop", "1")
+            self._write_marker()
+        self._connection.close()
+
+    def _write_marker(self) -> None:
+        seq = ledger.head(self._connection)[0]
+        recovery.write_marker(self._marker, recovery.Marker(store_id=self._store_id, ledger_seq=seq))
+
+    def _committed(self, changes: list[Change]) -> None:
+        self._commits += 1
+        if self._commits % MARKER_EVERY == 0:
+            with contextlib.suppress(OSError):  # an older marker is still true
+                self._write_marker()
+        if changes:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._tell, changes)
+
+    def _tell(self, changes: list[Change]) -> None:
+        for change in changes:
+            for listener in tuple(self._listeners):
+                listener(change)
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call the listener after each commit, on the loop, in commit order; return the function that stops it."""
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
+
+    async def _write(self, work: Callable[[Connection, list[Change]], T]) -> T:
+        """Run a piece of work in the writer; a cancelled caller leaves it to finish."""
+        return await asyncio.wrap_future(self._writer.submit(work))
+
+    async def _read(self, sql: str, params: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        try:
+            async with self._reader.execute(sql, params) as cursor:
+                return [tuple(row) for row in await cursor.fetchall()]
+        except aiosqlite.Error as error:
+            raise map_error(error) from error
+
+    def _shown(self, cells: tuple[Value, ...]) -> Order:
+        """Return an order for display: one whose row is not ours shows the integrity hold."""
+        row, mac = rows.row_of(cells)
+        if not rows.is_authentic(self._context.sealer, row, mac):
+            row = {**row, "holds": rows.holds_text(rows.holds_of(row["holds"]) | {HoldKind.INTEGRITY})}
+        return rows.order_of(row)
+
+    # Accepting
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Make an order durable, or replay the answer of the same request."""
+        context = self._context
+        sealed = await self._seal(accepting.frame(acceptance))
+        context.failpoints.hit("accept.sealed")
+        accepted = await self._write(lambda c, out: accepting.accept(c, context, acceptance, sealed, out))
+        context.failpoints.hit("accept.durable")
+        return accepted
+
+    async def _seal(self, body: bytes) -> Envelope:
+        if len(body) < 65536:
+            return self._context.sealer.seal(body)  # shorter than a thread hop
+        return await asyncio.to_thread(self._context.sealer.seal, body)
+
+    # Reading
+
+    async def order(self, order_id: OrderId) -> Order:
+        """Return an order."""
+        found = await self._read(f"{rows.SELECT} WHERE order_id = ?", [order_id])
+        if not found:
+            raise NotFound("ORDER_UNKNOWN")
+        return self._shown(found[0])
+
+    async def orders(self, selection: OrderFilter) -> Sequence[Order]:
+        """Return the orders selected, newest first."""
+        where: list[str] = []
+        params: list[Value] = []
+        for column, value in (
+            ("client_id", selection.client_id),
+            ("client_ref", selection.client_ref),
+            ("professional", selection.professional),
+        ):
+            if value is not None:
+                where.append(f"{column} = ?")
+                params.append(value)
+        if selection.states is not None:
+            where.append(f"state IN ({', '.join('?' for _ in selection.states)})")
+            params.extend(sorted(state.value for state in selection.states))
+        if selection.after is not None:
+            where.append("seq < (SELECT seq FROM orders WHERE order_id = ?)")
+            params.append(selection.after)
+        condition = f"WHERE {' AND '.join(where)} " if where else ""
+        found = await self._read(f"{rows.SELECT} {condition}ORDER BY seq DESC LIMIT ?", [*params, selection.limit])
+        return [self._shown(cells) for cells in found]
+
+    async def title(self, order_id: OrderId) -> str | None:
+        """Return the sealed display title of an order's document, or None when it cannot be opened."""
+        found = await self._read(
+            "SELECT d.title FROM orders AS o JOIN documents AS d USING (document_id) WHERE o.order_id = ?", [order_id]
+        )
+        return self._context.sealer.open_card(rows.as_bytes(found[0][0])) if found else None
+
+    async def counts(self) -> dict[str, int]:
+        """Return the number of orders by state, and of those set aside under ``quarantined``."""
+        found = await self._read("SELECT state, count(*) FROM orders GROUP BY state")
+        counts = {rows.as_text(state): rows.as_int(count) for state, count in found}
+        quarantined = await self._read("SELECT count(*) FROM orders WHERE quarantined = 1")
+        return {**counts, "quarantined": rows.as_int(quarantined[0][0])}
+
+    async def ledger(
+        self, after: int, *, client_id: ClientId | None = None, limit: int = 1000
+    ) -> Sequence[LedgerEntry]:
+        """Return ledger lines after that number, oldest first."""
+        if client_id is None:
+            found = await self._read(f"{ledger.SELECT} WHERE seq > ? ORDER BY seq LIMIT ?", [after, limit])
+        else:
+            found = await self._read(
+                f"{ledger.SELECT} WHERE seq > ? AND client_id = ? ORDER BY seq LIMIT ?", [after, client_id, limit]
+            )
+        return [ledger.entry_of(row) for row in found]
+
+    async def last_line(self) -> int:
+        """Return the number of the last ledger line, 0 when there is none."""
+        return rows.as_int((await self._read("SELECT coalesce(max(seq), 0) FROM ledger"))[0][0])
+
+    async def verify_ledger(self) -> tuple[int, str]:
+        """Recompute the chain; return the number of lines and the head."""
+        check = ledger.ChainCheck()
+        while True:
+            found = await self._read(f"{ledger.SELECT} WHERE seq > ? ORDER BY seq LIMIT 1000", [check.lines])
+            for row in found:
+                check.take(row)
+            if len(found) < 1000:
+                return check.lines, check.digest.hex()
+
+    async def next_instant(self) -> datetime | None:
+        """Return the next instant at which something becomes due, or None."""
+        now = self._context.clock.now()
+        return await self._write(lambda c, _: scheduling.next_instant(c, now))
+
+    # Changing one order
+
+    async def apply(
+        self,
+        order_id: OrderId,
+        event: OrderEvent,
+        actor: Actor,
+        *,
+        expect: frozenset[OrderState] | None = None,
+        patch: OrderPatch | None = None,
+        detail: tuple[tuple[str, str], ...] = (),
+    ) -> Order:
+        """Apply one transition by compare-and-set, with its ledger line, in one transaction."""
+        context = self._context
+
+        def work(connection: Connection, changes: list[Change]) -> Order:
+            row = transitions.load(connection, context, order_id)
+            if expect is not None and scheduling.state_of(row) not in expect:
+                raise Conflict("STATE_CHANGED", state=scheduling.state_of(row).value)
+            columns = transitions.patch_columns(row, patch)
+            new = transitions.transition(
+                connection, context, row, event, actor, changes, columns=columns, detail=detail
+            )
+            return rows.order_of(new)
+
+        order = await self._write(work)
+        context.failpoints.hit(f"applied.{event.value}")
+        return order
+
+    async def touch(
+        self, order_id: OrderId, expect: OrderState, patch: OrderPatch, kind: str, detail: tuple[tuple[str, str], ...]
+    ) -> Order:
+        """Change columns without changing the state, with a ledger line of that kind."""
+        context = self._context
+
+        def work(connection: Connection, changes: list[Change]) -> Order:
+            row = transitions.load(connection, context, order_id)
+            if scheduling.state_of(row) is not expect:
+                raise Conflict("STATE_CHANGED", state=scheduling.state_of(row).value)
+            columns = transitions.patch_columns(row, patch)
+            return rows.order_of(
+                transitions.touch(connection, context, row, kind, AGENT_ACTOR, changes, columns, detail)
+            )
+
+        return await self._write(work)
+
+    async def cancel(self, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel, or record that it was asked, or say that it is too late."""
+        return await self._write(lambda c, out: transitions.cancel(c, self._context, order_id, actor, out))
+
+    async def put_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
+        """Hold an order that has not left."""
+        return await self._hold(transitions.put_hold, order_id, hold, actor, cause)
+
+    async def lift_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
+        """Lift a hold; lifting an absent one changes nothing."""
+        return await self._hold(transitions.lift_hold, order_id, hold, actor, cause)
+
+    async def _hold(
+        self,
+        change: Callable[[Connection, Context, rows.Row, HoldKind, Actor, str, list[Change]], rows.Row],
+        order_id: OrderId,
+        hold: HoldKind,
+        actor: Actor,
+        cause: str,
+    ) -> Order:
+        context = self._context
+
+        def work(connection: Connection, changes: list[Change]) -> Order:
+            row = transitions.load(connection, context, order_id)
+            return rows.order_of(change(connection, context, row, hold, actor, cause, changes))
+
+        return await self._write(work)
+
+    # Moving
+
+    async def due(self, now: datetime, boot_s: float, boot_id: str, limit: int) -> int:
+        """Make READY the deferred orders whose time and undo minutes have passed on both clocks."""
+        return await self._write(lambda c, out: scheduling.due(c, self._context, now, boot_s, boot_id, limit, out))
+
+    async def refresh_overdue(self, now: datetime, boot_s: float, boot_id: str, older_than: datetime) -> int:
+        """Give fresh undo minutes to orders whose time passed while nobody was there."""
+        return await self._write(
+            lambda c, out: scheduling.refresh_overdue(c, self._context, now, boot_s, boot_id, older_than, out)
+        )
+
+    async def patient_left(self, client_id: ClientId, now: datetime) -> int:
+        """Bring forward that client's between-two-patients orders."""
+        return await self._write(lambda c, out: scheduling.patient_left(c, self._context, client_id, now, out))
+
+    async def preparing(self, limit: int) -> Sequence[Order]:
+        """Return orders waiting for preparation, oldest first."""
+        now = self._context.clock.now()
+        return await self._write(lambda c, _: scheduling.preparing(c, self._context, now, limit))
+
+    async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
+        """Take the next order that may leave now under one of these professionals, or None."""
+        order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, professionals, now, out))
+        if order is not None:
+            self._context.failpoints.hit("claimed")
+        return order
+
+    async def doubtful(self, service: str, now: datetime) -> Sequence[Order]:
+        """Return orders in doubt whose next lookup is due."""
+        return await self._write(lambda c, _: scheduling.doubtful(c, self._context, service, now))
+
+    async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
+        """Mark what waits for an authority; return how many changed."""
+        return await self._write(
+            lambda c, out: scheduling.wait_for_authority(c, self._context, service, professionals, out)
+        )
+
+    # Bodies
+
+    async def body(self, order_id: OrderId) -> StoredBody:
+        """Open what the client gave."""
+        return accepting.unframe(await self._open(order_id, bodies.GIVEN))
+
+    async def prepared(self, order_id: OrderId) -> bytes:
+        """Open the built document."""
+        return await self._open(order_id, bodies.PREPARED)
+
+    async def _open(self, order_id: OrderId, role: str) -> bytes:
+        sealed = await self._write(lambda c, _: bodies.fetch(c, self._context, order_id, role))
+        if sealed is None:
+            raise StoreError("BODY_GONE")
+        return await asyncio.to_thread(self._context.sealer.open, sealed)
+
+    async def signature(self, order_id: OrderId) -> bytes | None:
+        """Return the frozen signature document, or None when none was made yet."""
+        sealed = await self._write(lambda c, _: bodies.fetch(c, self._context, order_id, bodies.SIGNATURE))
+        return None if sealed is None else self._context.sealer.open(sealed)
+
+    async def save_prepared(self, order_id: OrderId, build: PreparedBuild, frozen_ids: FrozenIds) -> Order:
+        """Store the built document, freeze its identifiers and apply PREPARED, in one transaction."""
+        context = self._context
+        envelope = await self._seal(build.prepared)
+        context.failpoints.hit("prepare.built")
+        order = await self._write(
+            lambda c, out: bodies.save_prepared(c, context, order_id, build, envelope, frozen_ids, out)
+        )
+        context.failpoints.hit("applied.prepared")
+        return order
+
+    async def first_byte(self, order_id: OrderId, signature: bytes | None) -> Order:
+        """Commit SENDING (and the lot's signature, once) just before the first body byte."""
+        context = self._context
+        envelope = None if signature is None else context.sealer.seal(signature)
+        context.failpoints.hit("send.before_sending")
+        order = await self._write(lambda c, out: bodies.first_byte(c, context, order_id, envelope, out))
+        context.failpoints.hit("send.sending")
+        return order
+
+    # People
+
+    async def add_client(self, client: Client, actor: Actor) -> None:
+        """Keep a paired client."""
+        await self._write(lambda c, out: people.add_client(c, self._context, client, actor, out))
+
+    async def client(self, client_id: ClientId) -> Client:
+        """Return a client that is not revoked."""
+        found = await self._read(f"{people.SELECT_CLIENTS} WHERE client_id = ?", [client_id])
+        clients = [client for row in found if (client := people.client_of(self._context, row)) is not None]
+        return people.known(clients, client_id)
+
+    async def clients(self) -> Sequence[Client]:
+        """Return all clients, revoked ones too."""
+        return await self._write(lambda c, _: people.all_clients(c, self._context))
+
+    async def revoke_client(self, client_id: ClientId, actor: Actor) -> None:
+        """Revoke a client."""
+        await self._write(lambda c, out: people.revoke_client(c, self._context, client_id, actor, out))
+
+    async def opposed(self, order_id: OrderId) -> tuple[bool, int]:
+        """Return whether the order's patient opposes feeding, and the version of the facts looked at."""
+        return await self._write(lambda c, _: people.opposed(c, self._context, order_id))
+
+    async def patient_opposed(self, patient_key: Personal) -> tuple[bool, int]:
+        """Return whether this patient opposes feeding, and the version of the facts looked at."""
+        return await self._write(lambda c, _: people.patient_opposed(c, self._context, patient_key))
+
+    async def record_opposition(self, patient_key: Personal, opposed: bool, actor: Actor) -> int:
+        """Record an opposition to feeding, or its withdrawal."""
+        return await self._write(
+            lambda c, out: people.record_opposition(c, self._context, patient_key, opposed, actor, out)
+        )

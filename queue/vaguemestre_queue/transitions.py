@@ -1,0 +1,222 @@
+"""Changing an order: one transition of the table, compare-and-set, with its ledger line, in one transaction.
+
+The only place that updates the orders table. A row that is not authentic is never changed here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vaguemestre_core.errors import Conflict, NotFound, StoreError
+from vaguemestre_core.orders import (
+    CANCEL_ASKED_ONLY,
+    SETTLED,
+    HoldKind,
+    OrderEvent,
+    OrderId,
+    OrderState,
+    can,
+    next_state,
+)
+from vaguemestre_core.records import Actor, CancelAnswer, Change, Order, OrderPatch, event_kind
+from vaguemestre_queue import ledger, rows
+from vaguemestre_queue.connection import Connection, Value
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.rows import Row
+
+Pairs = tuple[tuple[str, str], ...]
+# Columns a patch may set to NULL (or to their empty value).
+_EMPTY: Final[dict[str, Value]] = {
+    "waiting": None,
+    "failure_code": None,
+    "service_code": None,
+    "doubt_since_us": None,
+    "next_attempt_at_us": 0,
+}
+
+
+def load(connection: Connection, context: Context, order_id: OrderId) -> Row:
+    """Return an order's row. Raises NotFound ORDER_UNKNOWN, StoreError ROW_NOT_AUTHENTIC."""
+    found = connection.run(f"{rows.SELECT} WHERE order_id = ?", [order_id])
+    if not found:
+        raise NotFound("ORDER_UNKNOWN")
+    row, mac = rows.row_of(found[0])
+    if not rows.is_authentic(context.sealer, row, mac):
+        raise StoreError("ROW_NOT_AUTHENTIC")
+    return row
+
+
+def insert(connection: Connection, context: Context, row: Row) -> None:
+    """Insert an order's row with its digest."""
+    connection.run(rows.INSERT, [*(row[column] for column in rows.COLUMNS), rows.mac_of(context.sealer, row)])
+
+
+def save(connection: Connection, context: Context, row: Row, changed: Row) -> Row:
+    """Write changed columns by compare-and-set on the revision; return the new row."""
+    revision = rows.as_int(row["revision"])
+    new: Row = {**row, **changed, "revision": revision + 1, "incarnation": context.incarnation}
+    names = [column for column in rows.COLUMNS if new[column] != row[column]]
+    sets = ", ".join(f"{name} = ?" for name in names)
+    connection.run(
+        f"UPDATE orders SET {sets}, mac = ? WHERE order_id = ? AND revision = ? AND state = ?",
+        [
+            *(new[name] for name in names),
+            rows.mac_of(context.sealer, new),
+            row["order_id"],
+            revision,
+            row["state"],
+        ],
+    )
+    if connection.changed() != 1:
+        raise Conflict("STATE_CHANGED")
+    return new
+
+
+def patch_columns(row: Row, patch: OrderPatch | None) -> Row:
+    """Return the columns that a patch changes."""
+    if patch is None:
+        return {}
+    changed: Row = {name: _EMPTY[name] for name in patch.clear}
+    for name, instant in (
+        ("not_before_us", patch.not_before),
+        ("undo_until_us", patch.undo_until),
+        ("next_attempt_at_us", patch.next_attempt_at),
+        ("doubt_since_us", patch.doubt_since),
+    ):
+        if instant is not None:
+            changed[name] = rows.to_us(instant)
+    for name, text in (
+        ("waiting", patch.waiting),
+        ("failure_code", patch.failure_code),
+        ("service_code", patch.service_code),
+    ):
+        if text is not None:
+            changed[name] = str(text)
+    if patch.attempts_plus:
+        changed["attempts"] = rows.as_int(row["attempts"]) + patch.attempts_plus
+    if patch.frozen_ids is not None:
+        changed["frozen_ids"] = rows.frozen_json(patch.frozen_ids)
+    if patch.receipt is not None:
+        changed["receipt"] = rows.pairs_json(patch.receipt)
+    if patch.cancel_requested is not None:
+        changed["cancel_requested"] = int(patch.cancel_requested)
+    return changed
+
+
+def transition(
+    connection: Connection,
+    context: Context,
+    row: Row,
+    event: OrderEvent,
+    actor: Actor,
+    changes: list[Change],
+    *,
+    columns: Row | None = None,
+    detail: Pairs = (),
+) -> Row:
+    """Apply one event to a loaded row; return the new row. Raises Conflict TRANSITION_ILLEGAL."""
+    before = OrderState(rows.as_text(row["state"]))
+    after = next_state(before, event)
+    if after is None:
+        raise Conflict("TRANSITION_ILLEGAL", state=before.value, event=event.value)
+    now = context.clock.now()
+    new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
+    _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
+    return new
+
+
+def _tell(
+    connection: Connection,
+    context: Context,
+    row: Row,
+    kind: str,
+    actor: Actor,
+    changes: list[Change],
+    *,
+    before: OrderState,
+    after: OrderState,
+    detail: Pairs,
+) -> None:
+    entry = ledger.append(
+        connection,
+        ledger.Line(
+            at=context.clock.now(),
+            kind=kind,
+            actor=actor,
+            order_id=rows.as_text(row["order_id"]),
+            client_id=rows.as_text(row["client_id"]),
+            client_ref=rows.as_text(row["client_ref"]),
+            before=before,
+            after=after,
+            detail=detail,
+        ),
+    )
+    changes.append(Change(entry=entry, order=rows.order_of(row)))
+
+
+def touch(
+    connection: Connection,
+    context: Context,
+    row: Row,
+    kind: str,
+    actor: Actor,
+    changes: list[Change],
+    columns: Row,
+    detail: Pairs = (),
+) -> Row:
+    """Change columns without changing the state, with a ledger line of that kind."""
+    state = OrderState(rows.as_text(row["state"]))
+    new = save(connection, context, row, columns)
+    _tell(connection, context, new, kind, actor, changes, before=state, after=state, detail=detail)
+    return new
+
+
+def cancel(
+    connection: Connection, context: Context, order_id: OrderId, actor: Actor, changes: list[Change]
+) -> tuple[CancelAnswer, Order]:
+    """Cancel if nothing left; else record that it was asked, or say that it is too late."""
+    row = load(connection, context, order_id)
+    state = OrderState(rows.as_text(row["state"]))
+    if can(state, OrderEvent.CANCEL):
+        row = transition(connection, context, row, OrderEvent.CANCEL, actor, changes)
+        return CancelAnswer.CANCELLED, rows.order_of(row)
+    if state is OrderState.CANCELLED:
+        return CancelAnswer.CANCELLED, rows.order_of(row)
+    if state in CANCEL_ASKED_ONLY:
+        if not row["cancel_requested"]:
+            row = touch(connection, context, row, "order.cancel_asked", actor, changes, {"cancel_requested": 1})
+        return CancelAnswer.ASKED, rows.order_of(row)
+    return CancelAnswer.TOO_LATE, rows.order_of(row)
+
+
+# States in which a hold still keeps something from leaving.
+_CAN_BE_HELD: Final = frozenset(OrderState) - SETTLED - {OrderState.SENDING}
+
+
+def put_hold(
+    connection: Connection, context: Context, row: Row, hold: HoldKind, actor: Actor, cause: str, changes: list[Change]
+) -> Row:
+    """Hold an order; a CLAIMED one goes back to READY so that nothing leaves. Raises Conflict TOO_LATE."""
+    state = OrderState(rows.as_text(row["state"]))
+    holds = rows.holds_of(row["holds"])
+    if hold in holds:
+        return row
+    if state not in _CAN_BE_HELD:
+        raise Conflict("TOO_LATE", state=state.value)
+    detail = (("hold", hold.value), ("cause", cause))
+    if state is OrderState.CLAIMED:
+        row = transition(connection, context, row, OrderEvent.UNCLAIM, actor, changes, detail=detail)
+    columns: Row = {"holds": rows.holds_text(holds | {hold})}
+    return touch(connection, context, row, "order.held", actor, changes, columns, detail)
+
+
+def lift_hold(
+    connection: Connection, context: Context, row: Row, hold: HoldKind, actor: Actor, cause: str, changes: list[Change]
+) -> Row:
+    """Lift a hold; lifting an absent one changes nothing."""
+    holds = rows.holds_of(row["holds"])
+    if hold not in holds:
+        return row
+    detail = (("hold", hold.value), ("cause", cause))
+    columns: Row = {"holds": rows.holds_text(holds - {hold})}
+    return touch(connection, context, row, "order.hold_lifted", actor, changes, columns, detail)
