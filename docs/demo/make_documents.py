@@ -84,32 +84,31 @@ CONSULTATION = (
     "Dr Alix ESSAI",
     "Médecine générale - RPPS 99700000012",
 )
-LETTER_TITLE = "Lettre de confrère"
+LETTER_TITLE = "Lettre d'adressage"
 LETTER = (
     "Paris, le 20 novembre 2026",
     "",
-    "Objet : Mme Marie-Rose D'ARTIFICE, née le 02/03/1979",
+    "Objet : Mme Marie-Rose D'ARTIFICE, née le 02/03/1979 à Lyon",
     "",
-    "Chère consœur,",
+    "Cher confrère,",
     "",
-    "Je vous remercie de m'avoir adressé votre patiente, que j'ai vue ce jour pour des céphalées évoluant depuis deux"
-    " mois. Elles sont fronto-temporales, plutôt à droite, pulsatiles, durent quatre à douze heures et s'accompagnent"
-    " de nausées et d'une gêne à la lumière. Leur fréquence est de trois à quatre épisodes par mois.",
+    "Je vous remercie de recevoir ma patiente pour un avis sur des céphalées qui évoluent depuis deux mois. Elles sont"
+    " fronto-temporales, plutôt à droite, pulsatiles, durent quatre à douze heures et s'accompagnent de nausées et d'une"
+    " gêne à la lumière. Leur fréquence est de trois à quatre épisodes par mois.",
     "",
-    "L'examen neurologique est normal. Le fond d'œil, fait en mai, l'était aussi. L'IRM cérébrale du 9 novembre ne"
-    " montre pas d'anomalie.",
+    "Mon examen neurologique est normal, la pression artérielle est de 124/76 mmHg. Le fond d'œil fait en mai l'était"
+    " aussi. L'IRM cérébrale du 9 novembre ne montre pas d'anomalie : le compte rendu est joint.",
     "",
-    "Je retiens le diagnostic de migraine sans aura. Je propose un traitement de crise par un anti-inflammatoire pris"
-    " tôt, un triptan en secours, et la tenue d'un agenda des crises. Un traitement de fond sera discuté si la"
-    " fréquence dépasse cinq jours par mois.",
+    "Je pense à une migraine sans aura. J'ai prescrit un anti-inflammatoire à prendre tôt dans la crise et demandé la"
+    " tenue d'un agenda. Votre avis m'aidera à décider d'un traitement de fond.",
     "",
-    "Je la reverrai dans trois mois et reste à votre disposition.",
+    "Elle n'a pas d'antécédent notable ni d'allergie connue, et ne prend aucun autre traitement.",
     "",
     "Bien confraternellement,",
     "",
     "",
-    "Dr Camille MODELE",
-    "RPPS 99700000020",
+    "Dr Alix ESSAI",
+    "Médecine générale - RPPS 99700000012",
 )
 CERTIFICATE_TITLE = "Certificat d'absence de contre-indication au judo en compétition"
 CERTIFICATE = (

@@ -2,7 +2,7 @@
 """Writes small PDF files byte by byte: text pages in Helvetica, or one image a page as PDF/A-1b.
 
 Owns the PDF syntax only, for make_documents.py. Nothing is compressed by a library, so the same input gives the same
-bytes everywhere. Source: ISO 32000-1 (syntax, standard font widths), ISO 19005-1 (PDF/A-1b), ICC.1:2001-04 (grey profile).
+bytes everywhere. Source: ISO 32000-1 (syntax, font widths), ISO 19005-1 (PDF/A-1b), ICC.1:2001-04 (grey profile).
 """
 
 from __future__ import annotations
