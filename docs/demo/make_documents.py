@@ -93,8 +93,8 @@ LETTER = (
     "Cher confrère,",
     "",
     "Je vous remercie de recevoir ma patiente pour un avis sur des céphalées qui évoluent depuis deux mois. Elles sont"
-    " fronto-temporales, plutôt à droite, pulsatiles, durent quatre à douze heures et s'accompagnent de nausées et d'une"
-    " gêne à la lumière. Leur fréquence est de trois à quatre épisodes par mois.",
+    " fronto-temporales, plutôt à droite, pulsatiles, durent quatre à douze heures et s'accompagnent de nausées et"
+    " d'une gêne à la lumière. Leur fréquence est de trois à quatre épisodes par mois.",
     "",
     "Mon examen neurologique est normal, la pression artérielle est de 124/76 mmHg. Le fond d'œil fait en mai l'était"
     " aussi. L'IRM cérébrale du 9 novembre ne montre pas d'anomalie : le compte rendu est joint.",
