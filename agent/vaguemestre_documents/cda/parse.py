@@ -22,8 +22,8 @@ _DECLARED: Final = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=
 MAX_DEPTH: Final = 200
 
 
-def parse_xml(content: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> etree._Element:
-    """Return the root element.
+def parse_xml(content: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES, keep_comments: bool = False) -> etree._Element:
+    """Return the root element, without comments and processing instructions unless they are asked for.
 
     Raises:
         InvalidInput: ``XML_TOO_LARGE``, ``XML_ENCODING_REFUSED``, ``XML_DTD_REFUSED``, ``XML_MALFORMED``,
@@ -41,8 +41,8 @@ def parse_xml(content: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> etree._E
         no_network=True,
         load_dtd=False,
         dtd_validation=False,
-        remove_comments=True,
-        remove_pis=True,
+        remove_comments=not keep_comments,
+        remove_pis=not keep_comments,
         huge_tree=len(content) > _LARGE_TEXT_BYTES,
     )
     try:
