@@ -232,6 +232,14 @@ class StorePort(Protocol):
         No reason is asked or kept (SC.DMP/CONF.09.BIS).
         """
 
+    async def note(
+        self, kind: str, actor: Actor, *, client_id: ClientId | None = None, detail: tuple[tuple[str, str], ...] = ()
+    ) -> LedgerEntry:
+        """Write a ledger line that is about no order (a session, a pairing)."""
+
+    async def last_line(self) -> int:
+        """Return the number of the last ledger line, 0 when there is none."""
+
     async def counts(self) -> dict[str, int]:
         """Return the number of orders by state."""
 

@@ -212,6 +212,19 @@ class Store:
             )
         return [ledger.entry_of(row) for row in found]
 
+    async def note(
+        self, kind: str, actor: Actor, *, client_id: ClientId | None = None, detail: tuple[tuple[str, str], ...] = ()
+    ) -> LedgerEntry:
+        """Write a ledger line that is about no order (a session, a pairing)."""
+        line = ledger.Line(at=self._context.clock.now(), kind=kind, actor=actor, client_id=client_id, detail=detail)
+
+        def work(connection: Connection, changes: list[Change]) -> LedgerEntry:
+            entry = ledger.append(connection, line)
+            changes.append(Change(entry=entry, order=None))
+            return entry
+
+        return await self._write(work)
+
     async def last_line(self) -> int:
         """Return the number of the last ledger line, 0 when there is none."""
         return rows.as_int((await self._read("SELECT coalesce(max(seq), 0) FROM ledger"))[0][0])

@@ -1,0 +1,3 @@
+"""The machine itself: clocks, randomness and the failpoints of the crash tests."""
+
+from __future__ import annotations

@@ -1,0 +1,373 @@
+"""Dispatch: what is due becomes READY, what may leave is claimed and sent, what is in doubt is settled.
+
+Owns the order of steps of one sending. Nothing here decides what an answer means: the DMP adapter classifies, the table
+of transitions decides. Every step commits before the next one starts. Source: docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from vaguemestre_agent.services.clients import client_of
+from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.errors import Conflict, StoreError
+from vaguemestre_core.guards import GuardInput, examine, holds_of
+from vaguemestre_core.orders import HoldKind, OrderEvent, OrderState, WaitReason
+from vaguemestre_core.outcomes import Certainty, Outcome, Presence, ReferenceAnswer
+from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
+from vaguemestre_core.records import AGENT_ACTOR, Client, Order, OrderPatch
+from vaguemestre_core.retry import RetryPolicy
+
+_log = logging.getLogger(__name__)
+SERVICE = "dmp"
+DUE_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchSettings:
+    """Settings of the dispatch.
+
+    Attributes:
+        senders: sendings under way at once; a hung one does not hold the others.
+        first_lookup_s: delay before the first lookup of a doubt, seconds.
+        idle_s: longest sleep without news, seconds: clocks can be set.
+        asleep_s: a gap of the loop longer than this means that the machine slept, seconds.
+        test_existence: ask TD0.2 before each feeding.
+    """
+
+    senders: int = 3
+    first_lookup_s: float = 2.0
+    idle_s: float = 30.0
+    asleep_s: float = 120.0
+    test_existence: bool = True
+
+
+def guard_input(order: Order, *, opposed: bool, fact_version: int, client: Client | None) -> GuardInput:
+    """Return what the guards look at for an order, now."""
+    facts = json.loads(order.guard_facts)
+    return GuardInput(
+        kind=order.kind,
+        identity_status=str(facts.get("identity_status", "")),
+        has_ins=bool(facts.get("has_ins", False)),
+        identity_doubtful=bool(facts.get("identity_doubtful", False)),
+        opposed=opposed,
+        visibility=frozenset(str(code) for code in facts.get("visibility", ())),
+        has_product_reference=client is not None and client.product is not None,
+        fact_version=fact_version,
+    )
+
+
+class DispatchService:
+    """Sends what may leave and settles what is in doubt."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        dmp: DmpPort,
+        sessions: SessionService,
+        clock: ClockPort,
+        random: RandomPort,
+        failpoints: FailpointPort,
+        retry: RetryPolicy,
+        settings: DispatchSettings,
+        wake: Wake,
+    ) -> None:
+        self._store = store
+        self._dmp = dmp
+        self._sessions = sessions
+        self._clock = clock
+        self._random = random
+        self._failpoints = failpoints
+        self._retry = retry
+        self._settings = settings
+        self._wake = wake
+        self._free = asyncio.Semaphore(settings.senders)
+        self._settling: set[str] = set()
+
+    async def run(self) -> None:
+        """Dispatch for ever; ends by cancellation: what was on the way is settled at the next start."""
+        last = self._clock.boot_s()
+        await self._refresh_overdue()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                now_boot = self._clock.boot_s()
+                if now_boot - last > self._settings.asleep_s:
+                    await self._refresh_overdue()
+                last = now_boot
+                await self._make_due()
+                await self._mark_waiting()
+                await self._start_sendings(group)
+                await self._start_settlings(group)
+                await self._wake.wait(self._clock, await self._pause_s())
+
+    async def _refresh_overdue(self) -> None:
+        now = self._clock.now()
+        older = now - timedelta(seconds=self._settings.asleep_s)
+        await self._store.refresh_overdue(now, self._clock.boot_s(), self._clock.boot_id(), older)
+
+    async def _make_due(self) -> None:
+        clock = self._clock
+        while await self._store.due(clock.now(), clock.boot_s(), clock.boot_id(), DUE_BATCH) == DUE_BATCH:
+            continue
+
+    def _professionals(self) -> frozenset[str]:
+        return frozenset(a.professional for a in self._sessions.authorities() if a.service == SERVICE)
+
+    async def _mark_waiting(self) -> None:
+        await self._store.wait_for_authority(SERVICE, self._professionals())
+
+    async def _pause_s(self) -> float:
+        instant = await self._store.next_instant()
+        if instant is None:
+            return self._settings.idle_s
+        # The undo minutes end on the boot-time clock too: an instant already past is looked at again soon.
+        wait = max((instant - self._clock.now()).total_seconds(), 0.05)
+        return min(wait, self._settings.idle_s)
+
+    async def _start_sendings(self, group: asyncio.TaskGroup) -> None:
+        while not self._free.locked():
+            professionals = self._professionals()
+            if not professionals:
+                return
+            order = await self._store.claim(SERVICE, professionals, self._clock.now())
+            if order is None:
+                return
+            await self._free.acquire()
+            group.create_task(self._send_and_free(order), name="send")
+
+    async def _send_and_free(self, order: Order) -> None:
+        try:
+            await self.send(order)
+        finally:
+            self._free.release()
+            self._wake.ring()
+
+    async def send(self, order: Order) -> None:
+        """Send one claimed order; whatever happens it ends in another state than CLAIMED."""
+        try:
+            await self._send(order)
+        except Conflict as error:
+            _log.info("send.overtaken code=%s", error.code)  # a person stopped it first: nothing left
+        except StoreError as error:
+            if error.code not in {"BODY_UNREADABLE", "BODY_GONE"}:
+                raise
+            await self._store.apply(
+                order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=OrderPatch(failure_code=error.code)
+            )
+
+    async def _send(self, order: Order) -> None:
+        context, client = await self._context(order)
+        if context is None:
+            await self._give_back(order, WaitReason.AUTH, "NO_SESSION")
+            return
+        if await self._is_held(order, client):
+            return
+        prepared = await self._store.prepared(order.order_id)
+        assert order.frozen_ids is not None
+        if self._settings.test_existence and not await self._may_feed(order, prepared, context):
+            return
+        signature = await self._store.signature(order.order_id)
+        if signature is None:
+            signature = await self._dmp.sign(prepared, order.frozen_ids, context)
+            self._failpoints.hit("send.signed")
+        frozen_signature = signature
+
+        async def commit_sending() -> None:
+            self._failpoints.hit("send.connected")
+            await self._store.first_byte(order.order_id, frozen_signature)
+
+        outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
+        self._failpoints.hit("send.answered")
+        if outcome.ends_session:
+            await self._sessions.lost(context.session)
+        await self.conclude(order, outcome)
+
+    async def _context(self, order: Order) -> tuple[SendingContext | None, Client | None]:
+        session = self._sessions.session_for(order.professional)
+        client = await client_of(self._store, order)
+        if session is None or client is None or client.product is None:
+            return None, client
+        return SendingContext(session=session, product=client.product), client
+
+    async def _is_held(self, order: Order, client: Client | None) -> bool:
+        """Run the guards again: facts may have changed since the acceptance."""
+        opposed, version = await self._store.opposed(order.order_id)
+        answers = examine(guard_input(order, opposed=opposed, fact_version=version, client=client))
+        holds = holds_of(answers)
+        for hold in sorted(holds):
+            await self._store.put_hold(order.order_id, hold, AGENT_ACTOR, "guard")
+        refused = next((answer for answer in answers if answer.refuses and not answer.passed), None)
+        if refused is not None and not holds:
+            await self._store.put_hold(order.order_id, HoldKind.IDENTITY, AGENT_ACTOR, refused.code)
+            return True
+        return bool(holds)
+
+    async def _may_feed(self, order: Order, prepared: bytes, context: SendingContext) -> bool:
+        answer = await self._dmp.test_existence(prepared, context)
+        self._failpoints.hit("send.existence")
+        if answer.ends_session:
+            await self._sessions.lost(context.session)
+        if answer.exists is None:
+            await self._give_back(order, answer.waiting or WaitReason.SERVICE, answer.code, answer.service_code)
+            return False
+        if not answer.exists or answer.active is False:
+            code = "DMP_CLOSED" if answer.exists else "DMP_NOT_FOUND"
+            await self._give_back(order, WaitReason.NO_DMP, code, answer.service_code)
+            return False
+        return True
+
+    async def _give_back(self, order: Order, waiting: WaitReason, code: str, service_code: str | None = None) -> None:
+        patch = self._later(order, waiting, code, service_code)
+        await self._store.apply(order.order_id, OrderEvent.UNCLAIM, AGENT_ACTOR, patch=patch, detail=(("code", code),))
+
+    def _later(
+        self,
+        order: Order,
+        waiting: WaitReason | None,
+        code: str,
+        service_code: str | None,
+        asked_s: float | None = None,
+    ) -> OrderPatch:
+        """Return what makes an order wait for its next attempt; one that waits for a person is not counted."""
+        counted = waiting is not WaitReason.AUTH
+        delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=waiting, asked_s=asked_s)
+        return OrderPatch(
+            waiting=waiting,
+            next_attempt_at=self._clock.now() + timedelta(seconds=delay if counted else 0.0),
+            failure_code=code,
+            service_code=service_code,
+            attempts_plus=1 if counted else 0,
+        )
+
+    async def conclude(self, order: Order, outcome: Outcome) -> None:
+        """Write down what an attempt taught us."""
+        now = await self._store.order(order.order_id)
+        detail = tuple(
+            (name, value) for name, value in (("code", outcome.code), ("service", outcome.service_code)) if value
+        )
+        event, patch = self._verdict(now, outcome)
+        await self._store.apply(order.order_id, event, AGENT_ACTOR, patch=patch, detail=(*detail, *outcome.receipt))
+
+    def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
+        match outcome.certainty:
+            case Certainty.DELIVERED:
+                done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
+                return OrderEvent.DELIVERED, OrderPatch(receipt=outcome.receipt, clear=done)
+            case Certainty.REFUSED:
+                return OrderEvent.REFUSED, OrderPatch(failure_code=outcome.code, service_code=outcome.service_code)
+            case Certainty.NOT_SENT:
+                patch = self._later(order, outcome.waiting, outcome.code, outcome.service_code, outcome.retry_after_s)
+                if order.state is OrderState.CLAIMED:
+                    return OrderEvent.UNCLAIM, patch
+                if order.cancel_requested:
+                    return OrderEvent.NOT_SENT_CANCELLED, patch
+                return OrderEvent.NOT_SENT, patch
+            case Certainty.DOUBT:
+                now = self._clock.now()
+                return OrderEvent.DOUBT, OrderPatch(
+                    failure_code=outcome.code,
+                    service_code=outcome.service_code,
+                    doubt_since=now,
+                    next_attempt_at=now + timedelta(seconds=self._settings.first_lookup_s),
+                )
+            case never:
+                assert_never(never)
+
+    async def _start_settlings(self, group: asyncio.TaskGroup) -> None:
+        for order in await self._store.doubtful(SERVICE, self._clock.now()):
+            if order.order_id in self._settling or self._sessions.session_for(order.professional) is None:
+                continue
+            self._settling.add(order.order_id)
+            group.create_task(self._settle_and_forget(order), name="settle")
+
+    async def _settle_and_forget(self, order: Order) -> None:
+        try:
+            await self.settle(order)
+        finally:
+            self._settling.discard(order.order_id)
+            self._wake.ring()
+
+    async def settle(self, order: Order) -> None:
+        """Ask the service about our own uniqueId, and conclude if its answer counts."""
+        self._failpoints.hit("settle.started")
+        context, _ = await self._context(order)
+        if context is None:
+            return
+        try:
+            prepared = await self._store.prepared(order.order_id)
+            answer = await self._dmp.look_up(prepared, context)
+        except StoreError as error:
+            answer = ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
+        self._failpoints.hit("settle.answered")
+        if answer.ends_session:
+            await self._sessions.lost(context.session)
+        try:
+            await self._conclude_lookup(order, answer)
+        except Conflict as error:
+            _log.info("settle.overtaken code=%s", error.code)  # a person decided first
+
+    async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer) -> None:
+        done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
+        receipt = tuple(
+            (name, value)
+            for name, value in (("entry_uuid", answer.entry_uuid), ("logical_id", answer.logical_id))
+            if value is not None
+        )
+        match answer.presence:
+            case Presence.SAME:
+                patch = OrderPatch(receipt=receipt, clear=done)
+                await self._settled(order, OrderEvent.FOUND_THERE, patch, receipt)
+            case Presence.OTHER:
+                patch = OrderPatch(failure_code="UNIQUE_ID_HOLDS_OTHER_BYTES")
+                await self._settled(order, OrderEvent.FOUND_OTHER, patch, receipt)
+            case Presence.ABSENT:
+                await self._absent(order, done)
+            case Presence.UNKNOWN:
+                await self._look_later(order, answer)
+            case never:
+                assert_never(never)
+
+    async def _absent(self, order: Order, done: frozenset[str]) -> None:
+        """Conclude that it is not there, which counts only when nothing of ours can still be on its way."""
+        since = order.doubt_since or order.state_at
+        counts_at = since + timedelta(seconds=self._dmp.longest_exchange_s)
+        if self._clock.now() < counts_at:
+            await self._store.touch(
+                order.order_id,
+                OrderState.IN_DOUBT,
+                OrderPatch(next_attempt_at=counts_at, failure_code="ABSENT_TOO_EARLY"),
+                "order.looked_up",
+                (("presence", "absent"), ("counts", "false")),
+            )
+            return
+        event = OrderEvent.UNKNOWN_THERE_CANCELLED if order.cancel_requested else OrderEvent.UNKNOWN_THERE
+        await self._settled(order, event, OrderPatch(clear=done), ())
+
+    async def _settled(
+        self, order: Order, event: OrderEvent, patch: OrderPatch, detail: tuple[tuple[str, str], ...]
+    ) -> None:
+        await self._store.apply(
+            order.order_id,
+            event,
+            AGENT_ACTOR,
+            expect=frozenset({OrderState.IN_DOUBT}),
+            patch=patch,
+            detail=detail,
+        )
+
+    async def _look_later(self, order: Order, answer: ReferenceAnswer) -> None:
+        delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=answer.waiting)
+        patch = OrderPatch(
+            next_attempt_at=self._clock.now() + timedelta(seconds=delay),
+            attempts_plus=1,
+            failure_code=answer.code,
+            waiting=answer.waiting,
+        )
+        detail = (("presence", "unknown"), ("code", answer.code))
+        await self._store.touch(order.order_id, OrderState.IN_DOUBT, patch, "order.looked_up", detail)

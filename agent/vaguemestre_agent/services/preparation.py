@@ -1,0 +1,131 @@
+"""Preparation: accepted orders become documents, built and checked in a worker process, their identifiers frozen."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from vaguemestre_agent.services.clients import client_of
+from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.errors import Conflict, NotFound, StoreError
+from vaguemestre_core.ids import oid_under
+from vaguemestre_core.orders import OrderEvent, OrderState
+from vaguemestre_core.ports import (
+    ClockPort,
+    FailpointPort,
+    PreparationRefusal,
+    PreparedBuild,
+    PreparerPort,
+    RandomPort,
+    StorePort,
+)
+from vaguemestre_core.records import AGENT_ACTOR, FrozenIds, Order, OrderPatch
+from vaguemestre_core.retry import RetryPolicy
+
+_log = logging.getLogger(__name__)
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationService:
+    """Builds what was accepted, oldest first, one at a time."""
+
+    store: StorePort
+    preparer: PreparerPort
+    clock: ClockPort
+    random: RandomPort
+    failpoints: FailpointPort
+    retry: RetryPolicy
+    wake: Wake
+
+    async def run(self) -> None:
+        """Prepare for ever; ends only by cancellation, which is safe at any await."""
+        while True:
+            found = await self.store.preparing(BATCH)
+            for order in found:
+                await self.prepare(order)
+            if not found:
+                await self.wake.wait(self.clock, await self._until_next())
+
+    async def _until_next(self) -> float | None:
+        instant = await self.store.next_instant()
+        return None if instant is None else max((instant - self.clock.now()).total_seconds(), 0.0)
+
+    async def prepare(self, order: Order) -> None:
+        """Prepare one order: it becomes DEFERRED, PREPARATION_FAILED, UNREADABLE, or waits for another try."""
+        self.failpoints.hit("prepare.started")
+        try:
+            body = await self.store.body(order.order_id)
+        except StoreError as error:
+            await self._apply(order, OrderEvent.BODY_LOST, error.code)
+            return
+        result = await self.preparer.prepare(order, body, self.clock.now())
+        if isinstance(result, PreparedBuild):
+            await self._save(order, result)
+        elif result.retry:
+            await self._later(order, result)
+        else:
+            await self._apply(order, OrderEvent.PREPARATION_REFUSED, result.code, result.findings)
+
+    async def _save(self, order: Order, build: PreparedBuild) -> None:
+        try:
+            await self.store.save_prepared(order.order_id, build, await self._freeze(order))
+        except Conflict as error:
+            if error.code == "UNIQUE_ID_TAKEN":
+                await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)
+            else:
+                _log.info("preparation.overtaken code=%s", error.code)  # cancelled or superseded meanwhile
+
+    async def _freeze(self, order: Order) -> FrozenIds:
+        root = await self._oid_root(order)
+        return FrozenIds(
+            submission_set_id=oid_under(root, self.random.bits(100)),
+            signature_id=oid_under(root, self.random.bits(100)),
+            message_id=f"urn:uuid:{uuid_text(self.random.bits(128))}",
+            boundary=f"vaguemestre_{self.random.bits(128):032x}",
+            submission_at=self.clock.now().replace(microsecond=0),
+        )
+
+    async def _oid_root(self, order: Order) -> str:
+        client = await client_of(self.store, order)
+        if client is None or client.product is None:
+            raise NotFound("CLIENT_UNKNOWN")
+        return client.product.oid_root
+
+    async def _later(self, order: Order, refusal: PreparationRefusal) -> None:
+        attempts = order.attempts + 1
+        delay = self.retry.delay_s(attempts, self.random.fraction())
+        patch = OrderPatch(
+            attempts_plus=1,
+            next_attempt_at=self.clock.now() + timedelta(seconds=delay),
+            failure_code=refusal.code,
+        )
+        try:
+            await self.store.touch(
+                order.order_id,
+                OrderState.PREPARING,
+                patch,
+                "order.preparation_retried",
+                (("code", refusal.code),),
+            )
+        except Conflict as error:
+            _log.info("preparation.overtaken code=%s", error.code)
+
+    async def _apply(
+        self, order: Order, event: OrderEvent, code: str, findings: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        detail = (("code", code), *((f"finding.{number}", f"{a} {b}") for number, (a, b) in enumerate(findings)))
+        try:
+            await self.store.apply(
+                order.order_id, event, AGENT_ACTOR, patch=OrderPatch(failure_code=code), detail=detail
+            )
+        except Conflict as error:
+            _log.info("preparation.overtaken code=%s", error.code)
+
+
+def uuid_text(bits: int) -> str:
+    """Return 128 random bits as a version 4 UUID in text (RFC 9562)."""
+    value = (bits & ~(0xF << 76) | (4 << 76)) & ~(0x3 << 62) | (0x2 << 62)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

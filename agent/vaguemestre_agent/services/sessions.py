@@ -1,0 +1,188 @@
+"""Sessions of the Proxy e-santé: opened only because a person asked, kept in memory only, never opened silently.
+
+The state machine of each professional: CLOSED → (connect) PENDING → OPEN → CLOSED. A session ends by disconnect, by its
+time, or because the proxy said so. Source: psc-proxy contract, SC.PSC.14.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from vaguemestre_core.errors import Conflict, InvalidInput, NotFound
+from vaguemestre_core.ports import ClockPort, ConnectRefused, ProxyPort, RandomPort, StorePort
+from vaguemestre_core.records import AGENT_ACTOR, Actor, Authority, AuthorityMeans, Client, ProxySession
+from vaguemestre_core.redaction import Secret
+
+_log = logging.getLogger(__name__)
+CHANNELS = frozenset({"CARD", "MOBILE"})
+SERVICES = ("dmp",)
+
+
+class SessionService:
+    """Holds the open sessions of this workstation.
+
+    Args:
+        store: for the ledger's lines.
+        proxy: the Proxy e-santé.
+        clock: time.
+        random: makes request ids and binding codes.
+        station: this workstation's id.
+        longest_s: longest life of a session, seconds (a setting).
+        connect_s: longest time a professional has to answer, seconds.
+        changed: told when somebody's authority begins or ends.
+    """
+
+    def __init__(
+        self,
+        store: StorePort,
+        proxy: ProxyPort,
+        clock: ClockPort,
+        random: RandomPort,
+        *,
+        station: str,
+        longest_s: float,
+        connect_s: float,
+        changed: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._proxy = proxy
+        self._clock = clock
+        self._random = random
+        self._station = station
+        self._longest_s = longest_s
+        self._connect_s = connect_s
+        self._changed = changed
+        self._open: dict[str, ProxySession] = {}
+        self._pending: set[str] = set()
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self, started: asyncio.Event) -> None:
+        """Own the connections being opened; ends by cancellation and drops them."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+
+    def session_for(self, national_id: str) -> ProxySession | None:
+        """Return the open session of a professional, or None."""
+        session = self._open.get(national_id)
+        if session is not None and session.until <= self._clock.now():
+            del self._open[national_id]
+            return None
+        return session
+
+    def authorities(self) -> Sequence[Authority]:
+        """Return who may send from here now."""
+        found = [self.session_for(national_id) for national_id in sorted(self._open)]
+        return [
+            Authority(
+                professional=session.national_id,
+                means=AuthorityMeans.PSC,
+                service=service,
+                station=self._station,
+                until=session.until,
+            )
+            for session in found
+            if session is not None
+            for service in SERVICES
+        ]
+
+    async def open(self, client: Client, national_id: str, channel: str, actor: Actor) -> tuple[str, str, float]:
+        """Start opening a session; return (request id, binding code, seconds left).
+
+        Raises:
+            InvalidInput: SESSION_CHANNEL_UNKNOWN, PRODUCT_PROFILE_MISSING.
+            Conflict: SESSION_REQUEST_PENDING.
+        """
+        if channel not in CHANNELS:
+            raise InvalidInput("SESSION_CHANNEL_UNKNOWN")
+        if client.product is None:
+            raise InvalidInput("PRODUCT_PROFILE_MISSING")
+        if national_id in self._pending or self._group is None:
+            raise Conflict("SESSION_REQUEST_PENDING")
+        request_id = f"{self._random.bits(96):024x}"
+        binding = f"{self._random.bits(64) % 100:02d}"
+        self._pending.add(national_id)
+        await self._tell("session.requested", actor, client, national_id, request_id)
+        self._group.create_task(
+            self._connect(client, national_id, channel, binding, request_id, actor), name="session-connect"
+        )
+        return request_id, binding, self._connect_s
+
+    async def _connect(
+        self, client: Client, national_id: str, channel: str, binding: str, request_id: str, actor: Actor
+    ) -> None:
+        assert client.product is not None
+        try:
+            answer = await self._proxy.connect(national_id, binding, client.product.proxy_client_id, channel)
+        finally:
+            self._pending.discard(national_id)
+        if isinstance(answer, ConnectRefused):
+            await self._tell("session.refused", actor, client, national_id, request_id, answer.code)
+            return
+        self._open[national_id] = answer
+        await self._tell("session.opened", actor, client, national_id, request_id)
+        self._changed()
+
+    async def adopt(
+        self,
+        client: Client,
+        national_id: str,
+        cookie: Secret,
+        session_state: str,
+        until_s: float | None,
+        actor: Actor,
+    ) -> Authority:
+        """Adopt a session that the LGC opened itself: one login a day."""
+        if client.product is None:
+            raise InvalidInput("PRODUCT_PROFILE_MISSING")
+        if not cookie:
+            raise InvalidInput("SESSION_COOKIE_EMPTY")
+        now = self._clock.now()
+        life_s = self._longest_s if until_s is None else min(max(until_s, 0.0), self._longest_s)
+        self._open[national_id] = ProxySession(
+            national_id=national_id,
+            cookie=cookie,
+            session_state=session_state,
+            opened_at=now,
+            until=now + timedelta(seconds=life_s),
+            adopted=True,
+            proxy_client_id=client.product.proxy_client_id,
+        )
+        await self._tell("session.adopted", actor, client, national_id, "")
+        self._changed()
+        return next(authority for authority in self.authorities() if authority.professional == national_id)
+
+    async def close(self, client: Client, national_id: str, actor: Actor) -> None:
+        """Close a session. Raises NotFound SESSION_UNKNOWN."""
+        session = self._open.pop(national_id, None)
+        if session is None:
+            raise NotFound("SESSION_UNKNOWN")
+        self._changed()
+        await self._tell("session.closed", actor, client, national_id, "")
+        await self._proxy.disconnect(session)
+
+    async def lost(self, session: ProxySession) -> None:
+        """Forget a session that the proxy no longer knows; a newer one of the same professional stays."""
+        if self._open.get(session.national_id) is session:
+            del self._open[session.national_id]
+            await self._tell("session.lost", AGENT_ACTOR, None, session.national_id, "")
+            self._changed()
+
+    async def _tell(
+        self, kind: str, actor: Actor, client: Client | None, national_id: str, request_id: str, code: str = ""
+    ) -> None:
+        pairs = (("national_id", national_id), ("request", request_id), ("code", code))
+        await self._store.note(
+            kind,
+            actor,
+            client_id=None if client is None else client.client_id,
+            detail=tuple((name, value) for name, value in pairs if value),
+        )
+        _log.info("%s", kind)
