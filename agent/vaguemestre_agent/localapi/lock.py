@@ -1,0 +1,59 @@
+"""One agent per home: a lock file held while the agent lives, so that clients know that it is starting.
+
+Owns the lock only. The system frees it when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import BufferedRandom
+from pathlib import Path
+
+from vaguemestre_core.errors import Conflict
+
+
+class AgentLock:
+    """Holds the lock file of one home; take it before the store is opened, free it last.
+
+    Args:
+        path: the lock file; its folder exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: BufferedRandom | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._handle is not None
+
+    def take(self) -> None:
+        """Take the lock. Raises Conflict AGENT_ALREADY_RUNNING."""
+        if self._handle is not None:
+            return
+        self.path.touch(mode=0o600, exist_ok=True)
+        handle = self.path.open("rb+")
+        try:
+            _lock(handle)
+        except OSError:
+            handle.close()
+            raise Conflict("AGENT_ALREADY_RUNNING") from None
+        self._handle = handle
+
+    def free(self) -> None:
+        """Free the lock; the file stays, so that nobody locks a file that another one replaced."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def _lock(handle: BufferedRandom) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

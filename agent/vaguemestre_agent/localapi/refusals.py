@@ -1,0 +1,116 @@
+"""From an error to the problem a client reads: status, French title and action, support id, JSON pointers.
+
+Owns the mapping only; the sentences are in the catalogue. Source: RFC 9457.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from vaguemestre_api import wire
+from vaguemestre_api.jsontypes import JsonScalar
+from vaguemestre_api.messages import fill, message
+from vaguemestre_core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    ServiceError,
+    StoreError,
+    UnexpectedError,
+    VaguemestreError,
+)
+
+# The most specific class first; the catalogue may name another status for a code.
+STATUSES: Final[Sequence[tuple[type[VaguemestreError], int]]] = (
+    (InvalidInput, 422),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Forbidden, 403),
+    (StoreError, 503),
+    (ServiceError, 503),
+    (UnexpectedError, 500),
+)
+_RETRY_STATUSES: Final = frozenset({429, 503})
+
+
+class RequestInvalid(InvalidInput):
+    """The request breaks the schema; ``findings`` are (code, JSON pointer) pairs."""
+
+    default_code = "REQUEST_INVALID"
+
+    def __init__(self, findings: Sequence[tuple[str, str]]) -> None:
+        super().__init__("REQUEST_INVALID", count=len(findings), pointer=findings[0][1] if findings else "")
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A problem ready to be written.
+
+    Attributes:
+        problem: what the client reads.
+        headers: what goes with it.
+        closes: the connection cannot be used again.
+    """
+
+    problem: wire.Problem
+    headers: Mapping[str, str] = field(default_factory=dict)
+    closes: bool = False
+
+
+def status_of(error: VaguemestreError) -> int:
+    """Return the HTTP status of an error."""
+    own = message(error.code).http_status
+    if own is not None:
+        return own
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def refusal(error: VaguemestreError, support_id: str, *, closes: bool = False) -> Refusal:
+    """Return the problem that tells this error.
+
+    A ``findings`` attribute of (code, JSON pointer) pairs, or a ``pointer`` parameter, becomes the list ``errors``.
+    """
+    text = message(error.code)
+    status = status_of(error)
+    params: Mapping[str, JsonScalar] = dict(error.params)
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Vaguemestre"
+    if status in _RETRY_STATUSES:
+        wait = params.get("retry_after_s")
+        headers["Retry-After"] = str(max(1, round(wait))) if isinstance(wait, int | float) else "1"
+    allowed = params.get("allow")
+    if status == 405 and isinstance(allowed, str):
+        headers["Allow"] = allowed
+    return Refusal(
+        problem=wire.Problem(
+            type=f"urn:vaguemestre:problem:{error.code.lower()}",
+            status=status,
+            code=error.code,
+            title=fill(text.title, params),
+            detail=fill(text.detail, params),
+            recovery=error.recovery.value,
+            action=fill(text.action, params),
+            link=text.link,
+            support_id=support_id,
+            params=params,
+            errors=tuple(_findings(error)),
+        ),
+        headers=headers,
+        closes=closes,
+    )
+
+
+def _findings(error: VaguemestreError) -> Sequence[wire.Finding]:
+    listed = getattr(error, "findings", None)
+    pairs: list[tuple[str, str]] = []
+    if isinstance(listed, tuple):
+        pairs = [(item[0], item[1]) for item in listed if isinstance(item, tuple) and len(item) == 2]
+    pointer = error.params.get("pointer")
+    if not pairs and isinstance(pointer, str):
+        pairs = [(error.code, pointer)]
+    return [wire.Finding(pointer=where, code=code, title=message(code).title) for code, where in pairs]

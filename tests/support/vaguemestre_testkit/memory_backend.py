@@ -1,0 +1,562 @@
+"""A working backend of the local API in memory: real transitions, real guards, real ledger chain, no durability.
+
+For the contract tests of the API, the tray and the vendors' client. It obeys the same table and guards as the product;
+what it does not have is a disk, a DMP and a metadata schema (it reads the few members it needs). Nothing leaves by
+itself: a test drives an order with ``advance``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from vaguemestre_agent.localapi.backend import (
+    DocumentUpload,
+    Health,
+    HealthItem,
+    NewClient,
+    SessionOffer,
+    Why,
+)
+from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreError
+from vaguemestre_core.guards import GuardInput, examine, holds_of
+from vaguemestre_core.ids import oid_under
+from vaguemestre_core.orders import (
+    CANCEL_ASKED_ONLY,
+    SETTLED,
+    TERMINAL,
+    ClientId,
+    DocumentId,
+    HoldKind,
+    OrderEvent,
+    OrderId,
+    OrderKind,
+    OrderState,
+    next_state,
+)
+from vaguemestre_core.records import (
+    Accepted,
+    Actor,
+    Authority,
+    AuthorityMeans,
+    CancelAnswer,
+    Change,
+    Client,
+    LedgerEntry,
+    Order,
+    OrderFilter,
+    ProductProfile,
+    Scope,
+    event_kind,
+)
+from vaguemestre_core.redaction import Secret
+
+_CODE_TRIES: Final = 5
+_CODE_LIFE_S: Final = 300.0
+_UNDO_S: Final = 120.0
+_DELAY_S: Final = 900.0
+_STATUSES: Final[Mapping[OrderState, str]] = {
+    OrderState.SENT: "sent",
+    OrderState.SENDING: "doubtful",
+    OrderState.IN_DOUBT: "doubtful",
+    OrderState.REJECTED: "refused",
+    OrderState.PREPARATION_FAILED: "refused",
+    OrderState.CANCELLED: "stopped",
+    OrderState.SUPERSEDED: "stopped",
+    OrderState.ABANDONED: "stopped",
+    OrderState.UNREADABLE: "stopped",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    code: str
+    scopes: frozenset[Scope]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What a reference wants now."""
+
+    order_id: OrderId
+    key: str | None
+    digest: str
+
+
+class MemoryBackend:
+    """See the module. ``now`` is set by the test; ``puts`` counts the documents accepted for good."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+        self.unavailable: str | None = None
+        self.kept_from = 1
+        self.listeners: list[Callable[[Change], None]] = []
+        self.lines: list[LedgerEntry] = []
+        self._orders: dict[OrderId, Order] = {}
+        self._titles: dict[OrderId, str] = {}
+        self._wishes: dict[tuple[ClientId, str], _Wish] = {}
+        self._keys: dict[tuple[ClientId, str], tuple[str, OrderId]] = {}
+        self._clients: dict[ClientId, Client] = {}
+        self._code: _Code | None = None
+        self._tries = 0
+        self._authorities: dict[str, Authority] = {}
+        self._number = 0
+
+    # Clients and pairing
+
+    async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
+        """Return the client; the same refusal for every reason."""
+        client = self._clients.get(client_id)
+        if client is None or client.revoked_at is not None:
+            raise Forbidden("CLIENT_REFUSED")
+        if not hmac.compare_digest(client.secret_digest, _digest(secret.reveal())):
+            raise Forbidden("CLIENT_REFUSED")
+        if client.os_identity is not None and client.os_identity != os_identity:
+            raise Forbidden("CLIENT_REFUSED")
+        return client
+
+    async def pair(
+        self,
+        name: str,
+        scopes: frozenset[Scope],
+        product: ProductProfile | None,
+        os_identity: str | None,
+        actor: Actor,
+    ) -> NewClient:
+        """Pair a program."""
+        secret = Secret(hashlib.sha256(f"secret {self._next()}".encode()).hexdigest())
+        client = Client(
+            client_id=ClientId(f"c-{self._next():016x}"),
+            name=name,
+            secret_digest=_digest(secret.reveal()),
+            os_identity=os_identity,
+            scopes=scopes,
+            product=product,
+            created_at=self.now,
+        )
+        self._clients[client.client_id] = client
+        self._write("client.paired", actor, client_id=client.client_id)
+        return NewClient(client=client, secret=secret)
+
+    async def pair_with_code(
+        self, code: Secret, name: str, product: ProductProfile | None, os: str | None
+    ) -> NewClient:
+        """Pair with a code that serves once and is locked after a few wrong tries."""
+        offered = self._code
+        if offered is None or self.now >= offered.until or self._tries >= _CODE_TRIES:
+            raise Forbidden("PAIRING_CODE_REFUSED")
+        if not hmac.compare_digest(offered.code, code.reveal()):
+            self._tries += 1
+            raise Forbidden("PAIRING_CODE_REFUSED")
+        self._code = None
+        return await self.pair(name, offered.scopes, product, os, Actor(user="pairing"))
+
+    async def open_pairing(self, scopes: frozenset[Scope], actor: Actor) -> tuple[str, float]:
+        """Make a code."""
+        code = f"{self._next():04d}-{hashlib.sha256(str(self._number).encode()).hexdigest()[:4].upper()}"
+        self._code = _Code(code=code, scopes=scopes, until=self.now + timedelta(seconds=_CODE_LIFE_S))
+        self._tries = 0
+        self._write("pairing.opened", actor)
+        return code, _CODE_LIFE_S
+
+    async def clients(self) -> Sequence[Client]:
+        """Return all clients."""
+        return list(self._clients.values())
+
+    async def revoke(self, client_id: ClientId, actor: Actor) -> None:
+        """Revoke a client."""
+        if client_id not in self._clients:
+            raise NotFound("CLIENT_UNKNOWN")
+        self._clients[client_id] = replace(self._clients[client_id], revoked_at=self.now)
+        self._write("client.revoked", actor, client_id=client_id)
+
+    # Documents and orders
+
+    async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
+        """Accept a document, replay, supersede or refuse."""
+        if self.unavailable is not None:
+            raise StoreError(self.unavailable)
+        if client.product is None:
+            raise Forbidden("PRODUCT_PROFILE_MISSING")
+        if not upload.body:
+            raise InvalidInput("BODY_EMPTY")
+        metadata = json.loads(upload.metadata)
+        digest = hashlib.sha256(
+            json.dumps([metadata, upload.media_type, upload.hold, upload.send_now], sort_keys=True).encode()
+            + upload.body
+        ).hexdigest()
+        replayed = self._replay(client, upload, digest)
+        if replayed is not None:
+            return replayed
+        answers = examine(
+            GuardInput(
+                kind=OrderKind.DMP_SUBMIT,
+                identity_status=str(metadata.get("identity_status", "qualifiée")),
+                has_ins=bool(metadata.get("has_ins", True)),
+                visibility=frozenset(metadata.get("visibility", ())),
+            )
+        )
+        for answer in answers:
+            if answer.refuses:
+                raise InvalidInput(answer.code, pointer="/metadata/visibility")
+        superseded = self._supersede(client, upload)
+        order = self._new_order(client, upload, superseded, holds_of(answers))
+        self._titles[order.order_id] = str(metadata.get("title", ""))
+        self._wishes[client.client_id, upload.client_ref] = _Wish(
+            order_id=order.order_id, key=upload.idempotency_key, digest=digest
+        )
+        if upload.idempotency_key is not None:
+            self._keys[client.client_id, upload.idempotency_key] = (f"{upload.client_ref}\0{digest}", order.order_id)
+        self._orders[order.order_id] = order
+        self._write(event_kind(OrderEvent.ACCEPTED), upload.actor, order=order, after=order.state)
+        return Accepted(order=order, replayed=False, superseded=None if superseded is None else superseded.order_id)
+
+    def _replay(self, client: Client, upload: DocumentUpload, digest: str) -> Accepted | None:
+        if upload.idempotency_key is not None:
+            known = self._keys.get((client.client_id, upload.idempotency_key))
+            if known is not None:
+                if known[0] != f"{upload.client_ref}\0{digest}":
+                    raise Conflict("IDEMPOTENCY_MISMATCH")
+                return Accepted(order=self._orders[known[1]], replayed=True)
+        wish = self._wishes.get((client.client_id, upload.client_ref))
+        if wish is not None and wish.digest == digest and self._orders[wish.order_id].state not in _STOPPED:
+            return Accepted(order=self._orders[wish.order_id], replayed=True)
+        return None
+
+    def _supersede(self, client: Client, upload: DocumentUpload) -> Order | None:
+        wish = self._wishes.get((client.client_id, upload.client_ref))
+        if wish is None:
+            return None
+        before = self._orders[wish.order_id]
+        if before.state in {OrderState.SENDING, OrderState.IN_DOUBT, OrderState.OFFERED, OrderState.ENTRUSTED}:
+            raise Conflict("DOCUMENT_LEAVING")
+        if next_state(before.state, OrderEvent.SUPERSEDE) is None:
+            return None
+        return self._apply(before, OrderEvent.SUPERSEDE, upload.actor)
+
+    def _new_order(
+        self, client: Client, upload: DocumentUpload, before: Order | None, holds: frozenset[HoldKind]
+    ) -> Order:
+        assert client.product is not None
+        root = client.product.oid_root
+        undo_until = self.now + timedelta(seconds=_UNDO_S)
+        if upload.hold:
+            holds |= {HoldKind.PERSON}
+        return Order(
+            order_id=OrderId(f"o-{self._next():024x}"),
+            document_id=DocumentId(f"d-{self._next():024x}") if before is None else before.document_id,
+            client_id=client.client_id,
+            client_ref=upload.client_ref,
+            kind=OrderKind.DMP_SUBMIT,
+            state=OrderState.PREPARING,
+            version=1,
+            set_id=oid_under(root, 10**28 + self._next()) if before is None else before.set_id,
+            unique_id=oid_under(root, 10**28 + self._next()),
+            type_code="11488-4",
+            professional="899700000012",
+            lane=f"lane {upload.client_ref}",
+            guard_facts="{}",
+            accepted_at=self.now,
+            state_at=self.now,
+            not_before=undo_until if upload.send_now else self.now + timedelta(seconds=_DELAY_S),
+            undo_until=undo_until,
+            attempts=0,
+            next_attempt_at=None,
+            waiting=None,
+            holds=holds,
+            cancel_requested=False,
+            predecessor=None,
+            predecessor_unique_id=None,
+            depends_on=(),
+            failure_code=None,
+            service_code=None,
+            doubt_since=None,
+            fact_version=0,
+            incarnation=1,
+            actor=upload.actor,
+            frozen_ids=None,
+            holder=None,
+            custody_epoch=0,
+            receipt=(),
+            revision=1,
+        )
+
+    async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
+        """Return a document's orders, newest first."""
+        found = [order for order in self._visible(client) if order.client_ref == client_ref]
+        if not found:
+            raise NotFound("DOCUMENT_UNKNOWN")
+        return found
+
+    async def orders(self, client: Client, selection: OrderFilter) -> Sequence[Order]:
+        """Return orders visible to the client, newest first."""
+        found = [
+            order
+            for order in self._visible(client)
+            if (selection.client_id is None or order.client_id == selection.client_id)
+            and (selection.client_ref is None or order.client_ref == selection.client_ref)
+            and (selection.states is None or order.state in selection.states)
+            and (selection.professional is None or order.professional == selection.professional)
+            and (selection.after is None or order.order_id < selection.after)
+        ]
+        return found[: selection.limit]
+
+    async def order(self, client: Client, order_id: OrderId) -> Order:
+        """Return one."""
+        for order in self._visible(client):
+            if order.order_id == order_id:
+                return order
+        raise NotFound("ORDER_UNKNOWN")
+
+    async def title(self, order_id: OrderId) -> str | None:
+        """Return the title."""
+        return self._titles.get(order_id)
+
+    async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Hold an order that has not left."""
+        order = await self.order(client, order_id)
+        if order.state in CANCEL_ASKED_ONLY | SETTLED:
+            raise Conflict("TOO_LATE")
+        return self._change(order, "order.hold", actor, holds=order.holds | {HoldKind.PERSON})
+
+    async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Lift the person's hold."""
+        order = await self.order(client, order_id)
+        return self._change(order, "order.release", actor, holds=order.holds - {HoldKind.PERSON})
+
+    async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel honestly."""
+        order = await self.order(client, order_id)
+        if order.state is OrderState.CANCELLED:
+            return CancelAnswer.CANCELLED, order
+        if next_state(order.state, OrderEvent.CANCEL) is not None:
+            return CancelAnswer.CANCELLED, self._apply(order, OrderEvent.CANCEL, actor)
+        if order.state in CANCEL_ASKED_ONLY:
+            return CancelAnswer.ASKED, self._change(order, "order.cancel_requested", actor, cancel_requested=True)
+        return CancelAnswer.TOO_LATE, order
+
+    async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let a deferred order leave."""
+        order = await self.order(client, order_id)
+        return self._apply(order, OrderEvent.SEND_NOW, actor)
+
+    async def why(self, client: Client, order_id: OrderId) -> Why:
+        """Say why it has not left."""
+        order = await self.order(client, order_id)
+        answers = examine(GuardInput(kind=order.kind, identity_status="qualifiée", has_ins=True))
+        if HoldKind.PERSON in order.holds:
+            return Why(order=order, guards=answers, blocking="ORDER_HELD", would_let_it_leave="ORDER_HELD")
+        return Why(order=order, guards=answers, blocking="NOTHING", would_let_it_leave="NOTHING")
+
+    async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return the status of each reference."""
+        statuses: dict[str, str] = {}
+        for client_ref in client_refs:
+            wish = self._wishes.get((client.client_id, client_ref))
+            if wish is None and Scope.ADMIN in client.scopes:
+                wish = next((item for (_, ref), item in self._wishes.items() if ref == client_ref), None)
+            statuses[client_ref] = "unknown" if wish is None else self._status(self._orders[wish.order_id])
+        return statuses
+
+    async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
+        """Tell that a file was opened or closed: closing brings deferred orders forward to the end of their undo."""
+        if open_patient:
+            return 0
+        count = 0
+        for order in self._visible(client):
+            if order.state is OrderState.DEFERRED and order.not_before > order.undo_until:
+                self._change(order, "order.brought_forward", actor, not_before=order.undo_until)
+                count += 1
+        return count
+
+    # Events and ledger
+
+    async def changes(self, client: Client, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """Return visible lines after that number."""
+        everything = Scope.ADMIN in client.scopes
+        found = [
+            line
+            for line in self.lines[after:]
+            if line.seq >= self.kept_from and (everything or line.client_id == client.client_id)
+        ]
+        return found[:limit]
+
+    async def last_change(self) -> int:
+        """Return the last number."""
+        return len(self.lines)
+
+    async def first_change(self) -> int:
+        """Return the oldest number kept."""
+        return self.kept_from
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Tell every change."""
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    async def verify_ledger(self) -> tuple[int, str]:
+        """Recompute the chain."""
+        previous = ""
+        for line in self.lines:
+            if line.previous != previous or line.digest != _chained(line):
+                raise StoreError("LEDGER_BROKEN", seq=line.seq)
+            previous = line.digest
+        return len(self.lines), previous
+
+    # Session and health
+
+    async def open_session(
+        self, client: Client, national_id: str, channel: str, mode: str, actor: Actor
+    ) -> SessionOffer:
+        """Offer a session."""
+        self._write("session.asked", actor, client_id=client.client_id)
+        if mode == "browser":
+            return SessionOffer(
+                session_request=f"r-{self._next()}", binding_code=None, url="http://127.0.0.1:1/", expires_in_s=120.0
+            )
+        return SessionOffer(session_request=f"r-{self._next()}", binding_code="42", url=None, expires_in_s=120.0)
+
+    async def adopt_session(
+        self, client: Client, national_id: str, cookie: Secret, session_state: str, until_s: float | None, actor: Actor
+    ) -> Authority:
+        """Adopt a session."""
+        authority = Authority(
+            professional=national_id,
+            means=AuthorityMeans.PSC,
+            service="dmp",
+            station="this",
+            until=None if until_s is None else self.now + timedelta(seconds=until_s),
+            client_id=client.client_id,
+        )
+        self._authorities[national_id] = authority
+        self._write("session.adopted", actor, client_id=client.client_id)
+        return authority
+
+    async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
+        """Close a session."""
+        if self._authorities.pop(national_id, None) is None:
+            raise NotFound("SESSION_UNKNOWN")
+        self._write("session.closed", actor, client_id=client.client_id)
+
+    async def authorities(self) -> Sequence[Authority]:
+        """Return who may send."""
+        return list(self._authorities.values())
+
+    async def health(self) -> Health:
+        """Return the state."""
+        counts: dict[str, int] = {}
+        for order in self._orders.values():
+            counts[order.state.value] = counts.get(order.state.value, 0) + 1
+        ok = self.unavailable is None
+        return Health(
+            version="0.0.0",
+            ready=ok,
+            items=(HealthItem(code=self.unavailable or "STORE_READY", ok=ok),),
+            counts=counts,
+        )
+
+    # What tests drive
+
+    def advance(self, order_id: str, *events: OrderEvent) -> Order:
+        """Apply events as the agent would."""
+        order = self._orders[OrderId(order_id)]
+        for event in events:
+            order = self._apply(order, event, Actor(user="agent", role="agent"))
+        return order
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything kept: equal before and after means that nothing changed."""
+        kept = (sorted(self._orders.items()), sorted(self._clients.items()), self.lines, sorted(self._authorities))
+        return hashlib.sha256(repr(kept).encode()).hexdigest()
+
+    # Inside
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _visible(self, client: Client) -> list[Order]:
+        return [
+            order
+            for order in reversed(self._orders.values())
+            if Scope.ADMIN in client.scopes or order.client_id == client.client_id
+        ]
+
+    def _status(self, order: Order) -> str:
+        return _STATUSES.get(order.state, "waiting")
+
+    def _apply(self, order: Order, event: OrderEvent, actor: Actor) -> Order:
+        state = next_state(order.state, event)
+        if state is None:
+            raise Conflict("TRANSITION_ILLEGAL", state=order.state.value, event=event.value)
+        changed = replace(order, state=state, state_at=self.now, revision=order.revision + 1)
+        self._orders[order.order_id] = changed
+        self._write(event_kind(event), actor, order=changed, before=order.state, after=state)
+        return changed
+
+    def _change(
+        self,
+        order: Order,
+        kind: str,
+        actor: Actor,
+        *,
+        holds: frozenset[HoldKind] | None = None,
+        cancel_requested: bool | None = None,
+        not_before: datetime | None = None,
+    ) -> Order:
+        changed = replace(
+            order,
+            holds=order.holds if holds is None else holds,
+            cancel_requested=order.cancel_requested if cancel_requested is None else cancel_requested,
+            not_before=order.not_before if not_before is None else not_before,
+            revision=order.revision + 1,
+        )
+        self._orders[order.order_id] = changed
+        self._write(kind, actor, order=changed)
+        return changed
+
+    def _write(
+        self,
+        kind: str,
+        actor: Actor,
+        *,
+        order: Order | None = None,
+        client_id: ClientId | None = None,
+        before: OrderState | None = None,
+        after: OrderState | None = None,
+    ) -> None:
+        line = LedgerEntry(
+            seq=len(self.lines) + 1,
+            at=self.now,
+            kind=kind,
+            order_id=None if order is None else order.order_id,
+            client_id=client_id if order is None else order.client_id,
+            client_ref=None if order is None else order.client_ref,
+            actor=actor,
+            before=before,
+            after=after,
+            detail=(),
+            previous=self.lines[-1].digest if self.lines else "",
+            digest="",
+        )
+        line = replace(line, digest=_chained(line))
+        self.lines.append(line)
+        for listener in list(self.listeners):
+            listener(Change(entry=line, order=order))
+
+
+_STOPPED: Final = TERMINAL - {OrderState.SENT}
+
+
+def _chained(line: LedgerEntry) -> str:
+    return hashlib.sha256(repr(replace(line, digest="")).encode()).hexdigest()
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
