@@ -1,0 +1,84 @@
+"""The demonstration's documents are what they say: made by their script, fictitious, and of the announced kind."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pikepdf
+import pytest
+from lxml import etree
+
+DEMO = Path(__file__).resolve().parents[3] / "docs" / "demo"
+HL7 = {"c": "urn:hl7-org:v3"}
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    """Load docs/demo/make_documents.py."""
+    spec = importlib.util.spec_from_file_location("make_documents", DEMO / "make_documents.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = before
+    return module
+
+
+def certificate() -> bytes:
+    return (DEMO / "certificat.cda.xml").read_bytes()
+
+
+def body_of(cda: bytes) -> bytes:
+    text = etree.fromstring(cda).findtext("c:component/c:nonXMLBody/c:text", namespaces=HL7)
+    assert text is not None
+    return base64.b64decode(text)
+
+
+def images_of(pdf: bytes) -> list[str]:
+    with pikepdf.open(io.BytesIO(pdf)) as opened:
+        page = opened.pages[0]
+        assert len(opened.pages) == 1
+        assert "/Font" not in page.Resources
+        return [str(image.Subtype) for image in page.Resources.XObject.values()]
+
+
+def test_the_text_pdf_is_what_its_script_makes(maker: ModuleType) -> None:
+    kept = (DEMO / "consultation.pdf").read_bytes()
+    assert maker.consultation_pdf() == kept
+    with pikepdf.open(io.BytesIO(kept)) as opened:
+        assert len(opened.pages) > 1
+        assert opened.check_pdf_syntax() == []
+
+
+def test_the_scanned_letter_is_an_image_only() -> None:
+    assert images_of((DEMO / "lettre-scannee.pdf").read_bytes()) == ["/Image"]
+
+
+def test_the_ready_cda_is_what_its_script_makes_around_its_body(maker: ModuleType) -> None:
+    kept = certificate()
+    assert maker.certificate_cda(body_of(kept)) == kept
+    assert images_of(body_of(kept)) == ["/Image"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"aab", b"abcabcabc", bytes(1000), bytes(range(256)) * 3])
+def test_run_lengths_are_read_back(maker: ModuleType, data: bytes) -> None:
+    encoded = maker.run_lengths(data)
+    decoded = bytearray()
+    position = 0
+    while encoded[position] != 128:
+        length = encoded[position]
+        if length < 128:
+            decoded += encoded[position + 1 : position + 2 + length]
+            position += 2 + length
+        else:
+            decoded += encoded[position + 1 : position + 2] * (257 - length)
+            position += 2
+    assert bytes(decoded) == data
