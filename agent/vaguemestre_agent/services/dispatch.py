@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.sessions import SessionService
@@ -27,6 +28,8 @@ from vaguemestre_core.retry import RetryPolicy
 _log = logging.getLogger(__name__)
 SERVICE = "dmp"
 DUE_BATCH = 200
+STORE_RETRY_S = 5.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +92,34 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
+        self.trouble: str | None = None
 
     async def run(self) -> None:
         """Dispatch for ever; ends by cancellation: what was on the way is settled at the next start."""
-        last = self._clock.boot_s()
-        await self._refresh_overdue()
+        seen_boot_s: float | None = None
         async with asyncio.TaskGroup() as group:
             while True:
-                now_boot = self._clock.boot_s()
-                if now_boot - last > self._settings.asleep_s:
-                    await self._refresh_overdue()
-                last = now_boot
-                await self._make_due()
-                await self._mark_waiting()
-                await self._start_sendings(group)
-                await self._start_settlings(group)
-                await self._wake.wait(self._clock, await self._pause_s())
+                try:
+                    seen_boot_s = await self._round(group, seen_boot_s)
+                    pause_s = await self._pause_s()
+                    self.trouble = None
+                except StoreError as error:
+                    # Disk full, unplugged, read-only: what is accepted is kept, and nothing leaves until it is back.
+                    _log.error("dispatch.store_unavailable code=%s", error.code)
+                    self.trouble = error.code
+                    pause_s = STORE_RETRY_S
+                await self._wake.wait(self._clock, pause_s)
+
+    async def _round(self, group: asyncio.TaskGroup, seen_boot_s: float | None) -> float:
+        """Start all that may start now; return the boot-time clock of this round."""
+        now_boot_s = self._clock.boot_s()
+        if seen_boot_s is None or now_boot_s - seen_boot_s > self._settings.asleep_s:
+            await self._refresh_overdue()
+        await self._make_due()
+        await self._mark_waiting()
+        await self._start_sendings(group)
+        await self._start_settlings(group)
+        return now_boot_s
 
     async def _refresh_overdue(self) -> None:
         now = self._clock.now()
@@ -149,17 +164,45 @@ class DispatchService:
             self._wake.ring()
 
     async def send(self, order: Order) -> None:
-        """Send one claimed order; whatever happens it ends in another state than CLAIMED."""
+        """Send one claimed order; whatever happens it ends in another state than CLAIMED or SENDING."""
         try:
             await self._send(order)
         except Conflict as error:
             _log.info("send.overtaken code=%s", error.code)  # a person stopped it first: nothing left
+            await self._leave_clean(order, error.code)
         except StoreError as error:
-            if error.code not in {"BODY_UNREADABLE", "BODY_GONE"}:
-                raise
-            await self._store.apply(
-                order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=OrderPatch(failure_code=error.code)
-            )
+            if error.code in {"BODY_UNREADABLE", "BODY_GONE"}:
+                await self._body_lost(order, error.code)
+            else:
+                await self._leave_clean(order, error.code)
+        except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
+            # A bug of ours must not stop the other orders: this one goes back, or is honestly in doubt.
+            _log.exception("send.unexpected order_id=%s", order.order_id)
+            await self._leave_clean(order, "UNEXPECTED")
+
+    async def _body_lost(self, order: Order, code: str) -> None:
+        patch = OrderPatch(failure_code=code)
+        await self._persist(lambda: self._store.apply(order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=patch))
+
+    async def _leave_clean(self, order: Order, code: str) -> None:
+        """Take an order out of CLAIMED (nothing left) or SENDING (it may have) after something went wrong."""
+        now = await self._persist(lambda: self._store.order(order.order_id))
+        if now.state is OrderState.CLAIMED:
+            await self._give_back(now, None, code)
+        elif now.state is OrderState.SENDING:
+            await self.conclude(now, Outcome(certainty=Certainty.DOUBT, code=code))
+
+    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Do what must be done until the store takes it: a verdict known is never forgotten for a full disk."""
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                if error.code in {"STORE_CLOSED", "ROW_NOT_AUTHENTIC"}:
+                    raise
+                _log.error("dispatch.store_unavailable code=%s", error.code)
+                self.trouble = error.code
+                await self._clock.sleep(STORE_RETRY_S)
 
     async def _send(self, order: Order) -> None:
         context, client = await self._context(order)
@@ -222,9 +265,14 @@ class DispatchService:
             return False
         return True
 
-    async def _give_back(self, order: Order, waiting: WaitReason, code: str, service_code: str | None = None) -> None:
+    async def _give_back(
+        self, order: Order, waiting: WaitReason | None, code: str, service_code: str | None = None
+    ) -> None:
         patch = self._later(order, waiting, code, service_code)
-        await self._store.apply(order.order_id, OrderEvent.UNCLAIM, AGENT_ACTOR, patch=patch, detail=(("code", code),))
+        detail = (("code", code),)
+        await self._persist(
+            lambda: self._store.apply(order.order_id, OrderEvent.UNCLAIM, AGENT_ACTOR, patch=patch, detail=detail)
+        )
 
     def _later(
         self,
@@ -247,12 +295,15 @@ class DispatchService:
 
     async def conclude(self, order: Order, outcome: Outcome) -> None:
         """Write down what an attempt taught us."""
-        now = await self._store.order(order.order_id)
-        detail = tuple(
-            (name, value) for name, value in (("code", outcome.code), ("service", outcome.service_code)) if value
-        )
-        event, patch = self._verdict(now, outcome)
-        await self._store.apply(order.order_id, event, AGENT_ACTOR, patch=patch, detail=(*detail, *outcome.receipt))
+        pairs = (("code", outcome.code), ("service", outcome.service_code or ""))
+        detail = (*((name, value) for name, value in pairs if value), *outcome.receipt)
+
+        async def write() -> Order:
+            now = await self._store.order(order.order_id)
+            event, patch = self._verdict(now, outcome)
+            return await self._store.apply(order.order_id, event, AGENT_ACTOR, patch=patch, detail=detail)
+
+        await self._persist(write)
 
     def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
         match outcome.certainty:

@@ -1,0 +1,189 @@
+"""The services as the local API sees them: one object that implements ``localapi.backend.Backend``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vaguemestre_agent.services.clients import ClientService
+from vaguemestre_agent.services.intake import IntakeService
+from vaguemestre_agent.services.orders import OrderService
+from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
+from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.orders import ClientId, OrderId
+from vaguemestre_core.ports import ClockPort, StorePort
+from vaguemestre_core.records import (
+    Accepted,
+    Actor,
+    Authority,
+    CancelAnswer,
+    Change,
+    Client,
+    LedgerEntry,
+    Order,
+    OrderFilter,
+    ProductProfile,
+    Scope,
+)
+from vaguemestre_core.redaction import Secret
+
+SESSION_MODES: Final = frozenset({"ciba"})  # what the Proxy e-santé's contract offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBackend:
+    """What a route may ask, answered by the services."""
+
+    store: StorePort
+    client_service: ClientService
+    intake: IntakeService
+    order_service: OrderService
+    sessions: SessionService
+    clock: ClockPort
+    dispatch_wake: Wake
+    version: str
+    health_items: Callable[[], Sequence[HealthItem]]
+
+    async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
+        """Return the client; raise Forbidden CLIENT_REFUSED."""
+        return await self.client_service.authenticate(client_id, secret, os_identity)
+
+    async def pair(
+        self,
+        name: str,
+        scopes: frozenset[Scope],
+        product: ProductProfile | None,
+        os_identity: str | None,
+        actor: Actor,
+    ) -> NewClient:
+        """Pair a program."""
+        client, secret = await self.client_service.pair(name, scopes, product, os_identity, actor)
+        return NewClient(client=client, secret=secret)
+
+    async def pair_with_code(
+        self, code: Secret, name: str, product: ProductProfile | None, os: str | None
+    ) -> NewClient:
+        """Pair a program that shows a code."""
+        client, secret = await self.client_service.pair_with_code(code, name, product, os)
+        return NewClient(client=client, secret=secret)
+
+    async def open_pairing(self, scopes: frozenset[Scope], actor: Actor) -> tuple[str, float]:
+        """Make a pairing code."""
+        return await self.client_service.open_pairing(scopes, actor)
+
+    async def clients(self) -> Sequence[Client]:
+        """Return all clients."""
+        return await self.client_service.clients()
+
+    async def revoke(self, client_id: ClientId, actor: Actor) -> None:
+        """Revoke a client."""
+        await self.client_service.revoke(client_id, actor)
+
+    async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
+        """Check and accept a document."""
+        return await self.intake.put_document(client, upload)
+
+    async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
+        """Return the orders of a document, newest first."""
+        return await self.order_service.document_orders(client, client_ref)
+
+    async def orders(self, client: Client, selection: OrderFilter) -> Sequence[Order]:
+        """Return orders visible to the client."""
+        return await self.order_service.orders(client, selection)
+
+    async def order(self, client: Client, order_id: OrderId) -> Order:
+        """Return one order."""
+        return await self.order_service.order(client, order_id)
+
+    async def title(self, order_id: OrderId) -> str | None:
+        """Return the display title."""
+        return await self.store.title(order_id)
+
+    async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Hold."""
+        return await self.order_service.hold(client, order_id, actor)
+
+    async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Lift the person's hold."""
+        return await self.order_service.release(client, order_id, actor)
+
+    async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel honestly."""
+        return await self.order_service.cancel(client, order_id, actor)
+
+    async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let a deferred order leave now."""
+        return await self.order_service.send_now(client, order_id, actor)
+
+    async def why(self, client: Client, order_id: OrderId) -> Why:
+        """Say why it has not left."""
+        return await self.order_service.why(client, order_id)
+
+    async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return what each reference has become."""
+        return await self.order_service.reconcile(client, client_refs)
+
+    async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
+        """Tell that a file was opened or closed; a closed one lets between-two-patients orders leave."""
+        if open_patient:
+            return 0
+        moved = await self.store.patient_left(client.client_id, self.clock.now())
+        self.dispatch_wake.ring()
+        return moved
+
+    async def changes(self, client: Client, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """Return the numbered changes visible to the client."""
+        seen_by = None if Scope.ADMIN in client.scopes else client.client_id
+        return await self.store.ledger(after, client_id=seen_by, limit=limit)
+
+    async def last_change(self) -> int:
+        """Return the number of the last change."""
+        return await self.store.last_line()
+
+    async def first_change(self) -> int:
+        """Return the number of the oldest change kept: the ledger keeps all."""
+        return 1
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call the listener after each commit."""
+        return self.store.listen(listener)
+
+    async def verify_ledger(self) -> tuple[int, str]:
+        """Return lines and head digest."""
+        return await self.store.verify_ledger()
+
+    async def open_session(
+        self, client: Client, national_id: str, channel: str, mode: str, actor: Actor
+    ) -> SessionOffer:
+        """Start opening a session, because a person asked."""
+        if mode not in SESSION_MODES:
+            raise InvalidInput("SESSION_MODE_UNKNOWN")
+        request_id, binding, left_s = await self.sessions.open(client, national_id, channel, actor)
+        return SessionOffer(session_request=request_id, binding_code=binding, url=None, expires_in_s=left_s)
+
+    async def adopt_session(
+        self, client: Client, national_id: str, cookie: Secret, session_state: str, until_s: float | None, actor: Actor
+    ) -> Authority:
+        """Adopt the LGC's own proxy session."""
+        return await self.sessions.adopt(client, national_id, cookie, session_state, until_s, actor)
+
+    async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
+        """Close the session."""
+        await self.sessions.close(client, national_id, actor)
+
+    async def authorities(self) -> Sequence[Authority]:
+        """Return who may send from here now."""
+        return self.sessions.authorities()
+
+    async def health(self) -> Health:
+        """Return the state of the agent."""
+        items = tuple(self.health_items())
+        return Health(
+            version=self.version,
+            ready=all(item.ok for item in items),
+            items=items,
+            counts=await self.store.counts(),
+        )

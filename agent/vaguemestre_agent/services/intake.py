@@ -1,0 +1,161 @@
+"""Intake: what a client hands over is checked enough to be kept, guarded, and made durable before it is answered.
+
+The document itself is checked and built later, in a worker process. A refusal changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.values import DocumentUpload
+from vaguemestre_core.deferral import DeferralMode, DeferralPolicy, schedule
+from vaguemestre_core.errors import Forbidden, InvalidInput
+from vaguemestre_core.guards import GuardAnswer, GuardInput, examine, holds_of
+from vaguemestre_core.ids import oid_under
+from vaguemestre_core.orders import DocumentId, HoldKind, OrderId, OrderKind
+from vaguemestre_core.ports import ClockPort, RandomPort, StorePort
+from vaguemestre_core.records import Acceptance, Accepted, Client
+from vaguemestre_documents.document_metadata import DocumentSummary, parse_document_metadata, parse_ready_metadata
+
+READY_CDA_TYPES: Final = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
+CLIENT_REF_MAX_CHARS: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeService:
+    """Accepts documents."""
+
+    store: StorePort
+    sessions: SessionService
+    clock: ClockPort
+    random: RandomPort
+    policy: DeferralPolicy
+
+    async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
+        """Check and accept a document for the DMP.
+
+        Raises:
+            InvalidInput: METADATA_INVALID with JSON pointers, METADATA_NOT_JSON, BODY_EMPTY, CLIENT_REF_INVALID,
+                VISIBILITY_COMBINATION_FORBIDDEN.
+            Forbidden: PRODUCT_PROFILE_MISSING.
+            Conflict, StoreError: see ``StorePort.accept``.
+        """
+        _check_reference(upload.client_ref)
+        if client.product is None:
+            raise Forbidden("PRODUCT_PROFILE_MISSING")
+        summary = _summary(upload)
+        opposed, fact_version = await self.store.patient_opposed(summary.patient_key)
+        facts = GuardInput(
+            kind=OrderKind.DMP_SUBMIT,
+            identity_status=summary.identity_status.value,
+            has_ins=summary.has_ins,
+            identity_doubtful=summary.is_identity_doubtful,
+            opposed=opposed,
+            visibility=frozenset(code.value for code in summary.visibility),
+            has_product_reference=True,
+            fact_version=fact_version,
+        )
+        answers = examine(facts)
+        _refuse(answers)
+        holds = holds_of(answers) | ({HoldKind.PERSON} if upload.hold else set())
+        return await self.store.accept(self._acceptance(client, upload, summary, facts, frozenset(holds)))
+
+    def _acceptance(
+        self,
+        client: Client,
+        upload: DocumentUpload,
+        summary: DocumentSummary,
+        facts: GuardInput,
+        holds: frozenset[HoldKind],
+    ) -> Acceptance:
+        assert client.product is not None
+        now = self.clock.now()
+        root = client.product.oid_root
+        policy = self.policy
+        if upload.send_now:
+            policy = replace(policy, mode=DeferralMode.DELAY, delay_s=0.0)
+        session = self.sessions.session_for(summary.ps_idnat)
+        return Acceptance(
+            client_id=client.client_id,
+            client_ref=upload.client_ref,
+            actor=upload.actor,
+            idempotency_key=upload.idempotency_key,
+            request_digest=request_digest(upload),
+            kind=OrderKind.DMP_SUBMIT,
+            professional=summary.ps_idnat,
+            patient_key=summary.patient_key,
+            order_id=OrderId(f"o-{self.random.bits(96):024x}"),
+            document_id=DocumentId(f"d-{self.random.bits(96):024x}"),
+            set_id=oid_under(root, self.random.bits(100)),
+            unique_id=oid_under(root, self.random.bits(100)),
+            type_code=summary.type_code,
+            facts=json.dumps(
+                {
+                    "identity_status": facts.identity_status,
+                    "has_ins": facts.has_ins,
+                    "identity_doubtful": facts.identity_doubtful,
+                    "visibility": sorted(facts.visibility),
+                },
+                ensure_ascii=False,
+            ),
+            metadata=upload.metadata,
+            body=upload.body,
+            media_type=upload.media_type,
+            title=summary.title,
+            schedule=schedule(policy, now, None if session is None else session.until),
+            holds=holds,
+            fact_version=facts.fact_version,
+            accepted_at=now,
+            boot_s=self.clock.boot_s(),
+            boot_id=self.clock.boot_id(),
+        )
+
+
+def is_ready_cda(media_type: str) -> bool:
+    """Say whether the body is a CDA that the client made itself."""
+    return media_type in READY_CDA_TYPES
+
+
+def request_digest(upload: DocumentUpload) -> str:
+    """Return the hex SHA-256 of what the client wishes: canonical metadata, media type, options and body.
+
+    Two JSON texts that differ by spaces or the order of members are the same wish.
+    """
+    canonical = json.dumps(
+        [json.loads(upload.metadata), upload.media_type, upload.hold, upload.send_now],
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    digest = hashlib.sha256(canonical.encode())
+    digest.update(b"\x00")
+    digest.update(upload.body)
+    return digest.hexdigest()
+
+
+def _summary(upload: DocumentUpload) -> DocumentSummary:
+    if not upload.body:
+        raise InvalidInput("BODY_EMPTY")
+    try:
+        value = json.loads(upload.metadata)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("METADATA_NOT_JSON") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("METADATA_NOT_JSON")
+    if is_ready_cda(upload.media_type):
+        return parse_ready_metadata(value).summary()
+    return parse_document_metadata(value).summary()
+
+
+def _check_reference(client_ref: str) -> None:
+    if not 1 <= len(client_ref) <= CLIENT_REF_MAX_CHARS or not client_ref.isprintable():
+        raise InvalidInput("CLIENT_REF_INVALID", max_chars=CLIENT_REF_MAX_CHARS)
+
+
+def _refuse(answers: tuple[GuardAnswer, ...]) -> None:
+    for answer in answers:
+        if answer.refuses and not answer.passed:
+            raise InvalidInput(answer.code)

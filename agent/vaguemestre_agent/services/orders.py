@@ -1,0 +1,152 @@
+"""What a person may do with orders, and why one has not left. A client sees its own orders; ``admin`` sees all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vaguemestre_agent.services.clients import client_of
+from vaguemestre_agent.services.dispatch import guard_input
+from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.values import Why
+from vaguemestre_core.errors import NotFound
+from vaguemestre_core.guards import GuardAnswer, examine
+from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
+from vaguemestre_core.ports import ClockPort, StorePort
+from vaguemestre_core.records import Actor, CancelAnswer, Client, Order, OrderFilter, Scope
+
+# What a client's own reference has become, in the client's words (POST /v1/reconcile).
+RECONCILED: Final[Mapping[OrderState, str]] = {
+    OrderState.PREPARING: "waiting",
+    OrderState.PREPARATION_FAILED: "refused",
+    OrderState.DEFERRED: "waiting",
+    OrderState.READY: "waiting",
+    OrderState.OFFERED: "waiting",
+    OrderState.ENTRUSTED: "waiting",
+    OrderState.CLAIMED: "waiting",
+    OrderState.SENDING: "waiting",
+    OrderState.IN_DOUBT: "doubtful",
+    OrderState.SENT: "sent",
+    OrderState.REJECTED: "refused",
+    OrderState.CANCELLED: "stopped",
+    OrderState.SUPERSEDED: "stopped",
+    OrderState.ABANDONED: "stopped",
+    OrderState.UNREADABLE: "refused",
+}
+
+# What holds back in each state that is no wait, and the one thing that would let the order leave.
+_STATE_REASONS: Final[Mapping[OrderState, tuple[str, str]]] = {
+    OrderState.PREPARING: ("BEING_PREPARED", "WAIT_FOR_PREPARATION"),
+    OrderState.PREPARATION_FAILED: ("PREPARATION_REFUSED", "CORRECT_THE_DOCUMENT"),
+    OrderState.DEFERRED: ("DEFERRED", "SEND_NOW"),
+    OrderState.OFFERED: ("OFFERED_ELSEWHERE", "WAIT_FOR_THE_OTHER_STATION"),
+    OrderState.ENTRUSTED: ("OWNED_ELSEWHERE", "WAIT_FOR_THE_OTHER_STATION"),
+    OrderState.CLAIMED: ("LEAVING", "NOTHING"),
+    OrderState.SENDING: ("LEAVING", "NOTHING"),
+    OrderState.IN_DOUBT: ("OUTCOME_UNKNOWN", "WAIT_FOR_THE_VERDICT"),
+    OrderState.SENT: ("ALREADY_SENT", "NOTHING"),
+    OrderState.REJECTED: ("REFUSED_BY_THE_SERVICE", "CORRECT_THE_DOCUMENT"),
+    OrderState.CANCELLED: ("CANCELLED", "SUBMIT_AGAIN"),
+    OrderState.SUPERSEDED: ("SUPERSEDED", "NOTHING"),
+    OrderState.ABANDONED: ("ABANDONED", "SUBMIT_AGAIN"),
+    OrderState.UNREADABLE: ("BODY_UNREADABLE", "GIVE_THE_DOCUMENT_AGAIN"),
+}
+_WAITS: Final[Mapping[WaitReason, tuple[str, str]]] = {
+    WaitReason.AUTH: ("NO_SESSION", "OPEN_A_SESSION"),
+    WaitReason.NETWORK: ("NETWORK_DOWN", "WAIT_FOR_THE_NETWORK"),
+    WaitReason.SERVICE: ("SERVICE_DOWN", "WAIT_FOR_THE_SERVICE"),
+    WaitReason.STATION: ("STATION_AWAY", "WAIT_FOR_THE_OTHER_STATION"),
+    WaitReason.PREDECESSOR: ("PREDECESSOR_WAITS", "SETTLE_THE_PREDECESSOR"),
+    WaitReason.NO_DMP: ("NO_DMP", "PATIENT_OPENS_A_DMP"),
+}
+_HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
+    HoldKind.PERSON: ("HELD_BY_A_PERSON", "RELEASE_THE_HOLD"),
+    HoldKind.OPPOSITION: ("OPPOSITION_RECORDED", "PATIENT_WITHDRAWS_OPPOSITION"),
+    HoldKind.IDENTITY: ("INS_NOT_QUALIFIED", "QUALIFY_THE_IDENTITY"),
+    HoldKind.INTEGRITY: ("ROW_NOT_AUTHENTIC", "GIVE_THE_DOCUMENT_AGAIN"),
+    HoldKind.DELEGATION: ("DELEGATION_MISSING", "DOCTOR_DELEGATES"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderService:
+    """Reads and controls orders for a client."""
+
+    store: StorePort
+    sessions: SessionService
+    clock: ClockPort
+
+    async def order(self, client: Client, order_id: OrderId) -> Order:
+        """Return an order visible to the client. Raises NotFound ORDER_UNKNOWN for another client's too."""
+        order = await self.store.order(order_id)
+        if order.client_id != client.client_id and Scope.ADMIN not in client.scopes:
+            raise NotFound("ORDER_UNKNOWN")
+        return order
+
+    async def orders(self, client: Client, selection: OrderFilter) -> Sequence[Order]:
+        """Return orders visible to the client."""
+        if Scope.ADMIN not in client.scopes:
+            selection = replace(selection, client_id=client.client_id)
+        return await self.store.orders(selection)
+
+    async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
+        """Return the orders of a document, newest first. Raises NotFound DOCUMENT_UNKNOWN."""
+        found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=100))
+        if not found:
+            raise NotFound("DOCUMENT_UNKNOWN")
+        return found
+
+    async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Hold an order that has not left. Raises Conflict TOO_LATE."""
+        await self.order(client, order_id)
+        return await self.store.put_hold(order_id, HoldKind.PERSON, actor, "person")
+
+    async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Lift the person's hold; the others stay."""
+        await self.order(client, order_id)
+        return await self.store.lift_hold(order_id, HoldKind.PERSON, actor, "person")
+
+    async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
+        """Cancel honestly: cancelled, too late, or asked."""
+        await self.order(client, order_id)
+        return await self.store.cancel(order_id, actor)
+
+    async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let a deferred order leave now: a person's gesture ends the undo minutes. Raises Conflict."""
+        await self.order(client, order_id)
+        return await self.store.apply(order_id, OrderEvent.SEND_NOW, actor)
+
+    async def why(self, client: Client, order_id: OrderId) -> Why:
+        """Say why an order has not left, and the one thing that would let it."""
+        order = await self.order(client, order_id)
+        opposed, version = await self.store.opposed(order_id)
+        owner = await client_of(self.store, order)
+        answers = examine(guard_input(order, opposed=opposed, fact_version=version, client=owner))
+        blocking, remedy = self._reason(order, answers)
+        return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
+
+    def _reason(self, order: Order, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
+        left = {OrderState.SENDING, OrderState.IN_DOUBT, OrderState.SENT}
+        if order.state not in left:
+            for hold in HoldKind:
+                if hold in order.holds:
+                    return _HOLDS[hold]
+            for answer in answers:
+                if not answer.passed:
+                    return _HOLDS[answer.hold] if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
+        if order.state is not OrderState.READY:
+            return _STATE_REASONS[order.state]
+        if self.sessions.session_for(order.professional) is None:
+            return _WAITS[WaitReason.AUTH]
+        if order.waiting is not None:
+            return _WAITS[order.waiting]
+        return "ABOUT_TO_LEAVE", "NOTHING"
+
+    async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return what each of the client's references has become; an unknown one was never accepted here."""
+        answer: dict[str, str] = {}
+        for client_ref in client_refs:
+            found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=1))
+            answer[client_ref] = RECONCILED[found[0].state] if found else "unknown"
+        return answer
