@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import jsonschema
 import pikepdf
 import pytest
 from lxml import etree
 
-DEMO = Path(__file__).resolve().parents[3] / "docs" / "demo"
+ROOT = Path(__file__).resolve().parents[3]
+DEMO = ROOT / "docs" / "demo"
 HL7 = {"c": "urn:hl7-org:v3"}
 
 
@@ -82,3 +85,24 @@ def test_run_lengths_are_read_back(maker: ModuleType, data: bytes) -> None:
             decoded += encoded[position + 1 : position + 2] * (257 - length)
             position += 2
     assert bytes(decoded) == data
+
+
+@pytest.mark.parametrize(
+    ("name", "definition"),
+    [("consultation", "document"), ("lettre-scannee", "document"), ("certificat.cda", "ready_document")],
+)
+def test_the_metadata_follow_the_schema_and_name_fictitious_persons(name: str, definition: str) -> None:
+    schema = json.loads((ROOT / "agent" / "vaguemestre_documents" / "metadata_schema.json").read_text("utf-8"))
+    metadata = json.loads((DEMO / f"{name}.json").read_text("utf-8"))
+    jsonschema.validate(metadata, {**schema, "$ref": f"#/$defs/{definition}"})
+    assert metadata["patient"]["ins"]["oid"] == "1.2.250.1.213.1.4.10", "the test OID"
+    assert metadata["author"]["rpps"].startswith("997"), "a test RPPS"
+
+
+def test_the_metadata_of_the_ready_cda_are_its_own() -> None:
+    metadata = json.loads((DEMO / "certificat.cda.json").read_text("utf-8"))
+    document = etree.fromstring(certificate())
+    assert document.findtext("c:title", namespaces=HL7) == metadata["title"]
+    assert document.xpath("string(c:code/@code)", namespaces=HL7) == metadata["type_code"]
+    matricule = document.xpath("string(c:recordTarget/c:patientRole/c:id[1]/@extension)", namespaces=HL7)
+    assert matricule == metadata["patient"]["ins"]["matricule"]
