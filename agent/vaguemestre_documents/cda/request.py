@@ -85,8 +85,17 @@ class Act:
     code: CodedConcept | None = None
 
     def __post_init__(self) -> None:
-        if self.end is not None and self.end.to_xds() < self.start.to_xds()[: len(self.end.to_xds())]:
-            raise InvalidInput("ACT_DATES_INVALID")
+        require_act_order(self.start, self.end)
+
+
+def require_act_order(start: Hl7Time, end: Hl7Time | None) -> None:
+    """Refuse an end before its start, compared at the lesser precision. Raises ``ACT_DATES_INVALID``."""
+    if end is None:
+        return
+    first, last = start.to_xds(), end.to_xds()
+    shortest = min(len(first), len(last))
+    if last[:shortest] < first[:shortest]:
+        raise InvalidInput("ACT_DATES_INVALID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

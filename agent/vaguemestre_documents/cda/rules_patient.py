@@ -106,7 +106,7 @@ def check_patient(root: etree._Element, *, for_dmp: bool, is_ins_allowed: bool) 
     role = root.find("h:recordTarget/h:patientRole", NS)
     if role is None:
         return
-    yield from _ids(role, for_dmp=for_dmp and is_ins_allowed)
+    yield from _ids(role, for_dmp=for_dmp)
     yield from _names(role)
     yield from _traits(role)
     if not is_ins_allowed and any(item.get("root") in INS_OIDS for item in root.iter()):

@@ -6,13 +6,18 @@ Source: CI-SIS volet Partage de documents as the DMP's sample messages and the H
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
+from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.identities import INS_OIDS
 from vaguemestre_core.professionals import OID_PS_IDNAT, OID_STRUCT_IDNAT
 
 _ESCAPES: Final[Mapping[str, str]] = {"\\": "\\E\\", "^": "\\S\\", "&": "\\T\\", "|": "\\F\\", "~": "\\R\\"}
+
+_UNESCAPES: Final[Mapping[str, str]] = {escaped: char for char, escaped in _ESCAPES.items()}
+_ESCAPED: Final = re.compile(r"\\[ESTFR]\\")
 
 
 def escape(text: str) -> str:
@@ -51,3 +56,16 @@ def xon(*, name: str, value: str, oid: str = OID_STRUCT_IDNAT) -> str:
 def coded(*, code: str, label: str, code_system: str) -> str:
     """Return ``code^label^system`` (authorSpecialty)."""
     return f"{escape(code)}^{escape(label)}^{code_system}"
+
+
+def parse_cx(text: str) -> tuple[str, str]:
+    """Return the (value, OID) of a patient identifier that ``cx`` wrote.
+
+    Raises:
+        InvalidInput: ``PREPARED_UNREADABLE``.
+    """
+    parts = text.split("^")
+    authority = parts[3].split("&") if len(parts) > 3 else []
+    if len(authority) != 3 or not parts[0]:
+        raise InvalidInput("PREPARED_UNREADABLE")
+    return _ESCAPED.sub(lambda found: _UNESCAPES[found[0]], parts[0]), authority[1]

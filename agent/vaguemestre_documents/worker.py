@@ -1,0 +1,231 @@
+"""The worker process: prepares documents so that a parser that crashes, hangs or swells cannot touch the agent.
+
+``python -m vaguemestre_documents.worker [--memory-bytes N]`` reads requests on standard input and answers on standard
+output, one after the other, until end of file. Owns the framing; never a timeout (the parent kills it), never a file.
+
+Frame, both ways: length of the JSON part, length of the bytes part (4 bytes each, big endian), JSON in UTF-8, bytes.
+
+* request JSON: ``media_type``, ``metadata`` (object), ``identifiers`` {``document_id``, ``set_id``, ``version``,
+  ``replaces`` {``document_id``, ``version``} or null}, ``now`` (ISO 8601 with offset), ``for_dmp``,
+  ``max_body_bytes``; bytes: the body.
+* answer JSON: ``outcome`` ``prepared`` (with ``type_code``, ``unique_id``, ``set_id``, ``version``, ``level``,
+  ``warnings``; bytes: the container of ``prepared.py``) or ``refused`` (with ``findings``; no bytes). A finding is
+  {``code``, ``pointer``, ``sentence``}.
+
+A malformed frame or too little memory ends the process with status 70, any other error with status 1; standard error
+then names the class of the error and nothing else.
+Security: address space bounded (POSIX), no core dump, no personal data in arguments or standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from vaguemestre_documents.body_inspection import DEFAULT_MAX_BODY_BYTES
+from vaguemestre_documents.cda.request import ReplacedVersion
+from vaguemestre_documents.preparation import (
+    FrozenIdentifiers,
+    PreparationFailure,
+    PreparationRequest,
+    PreparationResult,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from vaguemestre_documents.metadata_schema import MetadataFinding
+
+DEFAULT_MEMORY_BYTES: Final = 1_073_741_824
+EXIT_INTERNAL: Final = 70
+_LENGTH_BYTES: Final = 4
+_MAX_JSON_BYTES: Final = 1_000_000
+_MAX_BODY_BYTES: Final = 64_000_000
+
+
+class FrameError(Exception):
+    """The stream is not made of frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One message: a JSON object and bytes."""
+
+    header: Mapping[str, object]
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Frame({len(self.content)} bytes)"
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return a frame as bytes."""
+    header = json.dumps(frame.header, ensure_ascii=False).encode()
+    lengths = len(header).to_bytes(_LENGTH_BYTES, "big") + len(frame.content).to_bytes(_LENGTH_BYTES, "big")
+    return lengths + header + frame.content
+
+
+def read_frame(stream: BinaryIO) -> Frame | None:
+    """Return the next frame, or None at a clean end of file. Raises FrameError."""
+    lengths = stream.read(2 * _LENGTH_BYTES)
+    if not lengths:
+        return None
+    if len(lengths) != 2 * _LENGTH_BYTES:
+        raise FrameError("lengths")
+    json_length = int.from_bytes(lengths[:_LENGTH_BYTES], "big")
+    content_length = int.from_bytes(lengths[_LENGTH_BYTES:], "big")
+    if json_length > _MAX_JSON_BYTES or content_length > _MAX_BODY_BYTES:
+        raise FrameError("too large")
+    text, content = stream.read(json_length), stream.read(content_length)
+    if len(text) != json_length or len(content) != content_length:
+        raise FrameError("truncated")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise FrameError("json") from None
+    if not isinstance(header, dict):
+        raise FrameError("json")
+    return Frame(header=header, content=content)
+
+
+def encode_request(request: PreparationRequest) -> bytes:
+    """Return the frame of a request; metadata that are no JSON object travel as text and are refused there."""
+    identifiers = request.identifiers
+    replaces = identifiers.replaces
+    header: dict[str, object] = {
+        "media_type": request.media_type,
+        "metadata": request.metadata.decode("utf-8", errors="replace"),
+        "identifiers": {
+            "document_id": identifiers.document_id,
+            "set_id": identifiers.set_id,
+            "version": identifiers.version,
+            "replaces": None
+            if replaces is None
+            else {"document_id": replaces.document_id, "version": replaces.version_number},
+        },
+        "now": request.now.isoformat(),
+        "for_dmp": request.for_dmp,
+        "max_body_bytes": request.max_body_bytes,
+    }
+    return encode_frame(Frame(header=header, content=request.body))
+
+
+def decode_request(frame: Frame) -> PreparationRequest:
+    """Return the request of a frame. Raises FrameError."""
+    header = frame.header
+    identifiers = header.get("identifiers")
+    metadata = header.get("metadata")
+    now, for_dmp, media_type = header.get("now"), header.get("for_dmp"), header.get("media_type")
+    limit = header.get("max_body_bytes", DEFAULT_MAX_BODY_BYTES)
+    if not (
+        isinstance(identifiers, dict)
+        and isinstance(now, str)
+        and isinstance(for_dmp, bool)
+        and isinstance(media_type, str)
+        and isinstance(limit, int)
+    ):
+        raise FrameError("request")
+    text = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    try:
+        return PreparationRequest(
+            media_type=media_type,
+            body=frame.content,
+            metadata=text.encode(),
+            identifiers=_identifiers(identifiers),
+            now=dt.datetime.fromisoformat(now),
+            for_dmp=for_dmp,
+            max_body_bytes=limit,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise FrameError("request") from None
+
+
+def _identifiers(value: Mapping[str, object]) -> FrozenIdentifiers:
+    version, replaced = value["version"], value.get("replaces")
+    if not isinstance(version, int):
+        raise TypeError("version")
+    replaces = None
+    if isinstance(replaced, dict):
+        replaces = ReplacedVersion(document_id=str(replaced["document_id"]), version_number=replaced.get("version"))
+    return FrozenIdentifiers(
+        document_id=str(value["document_id"]),
+        set_id=str(value["set_id"]),
+        version=version,
+        replaces=replaces,
+    )
+
+
+def answer(request: PreparationRequest) -> Frame:
+    """Return the answer to a request."""
+    outcome = prepare(request)
+    match outcome:
+        case PreparationFailure():
+            header: dict[str, object] = {
+                "outcome": "refused",
+                "findings": [_finding(item) for item in outcome.findings],
+            }
+            return Frame(header=header, content=b"")
+        case PreparationResult():
+            entry = outcome.document.entry
+            header = {
+                "outcome": "prepared",
+                "type_code": entry.type_code.code,
+                "unique_id": entry.unique_id,
+                "set_id": entry.set_id,
+                "version": entry.version_number,
+                "level": outcome.level.value,
+                "warnings": [_finding(item) for item in outcome.warnings],
+            }
+            return Frame(header=header, content=outcome.document.to_bytes())
+
+
+def _finding(item: MetadataFinding) -> dict[str, str]:
+    return {"code": item.code, "pointer": item.pointer, "sentence": item.sentence}
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer every request of a stream, in order, until its end. Raises FrameError."""
+    while (frame := read_frame(source)) is not None:
+        sink.write(encode_frame(answer(decode_request(frame))))
+        sink.flush()
+
+
+def bound_memory(limit_bytes: int) -> bool:
+    """Bound the address space and forbid core dumps where the system can; return whether it could."""
+    if sys.platform == "win32":
+        return False
+    resource = importlib.import_module("resource")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "darwin":  # it has RLIMIT_AS and ignores it
+        return False
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    return True
+
+
+def _say_only_the_class(kind: type[BaseException], _value: BaseException, _trace: TracebackType | None) -> None:
+    sys.stderr.write(f"worker stopped: {kind.__name__}\n")
+
+
+def main() -> int:
+    """Run the worker on standard input and output; return the exit status."""
+    sys.excepthook = _say_only_the_class
+    arguments = argparse.ArgumentParser(description="Prépare des documents, une requête après l'autre.")
+    arguments.add_argument("--memory-bytes", type=int, default=DEFAULT_MEMORY_BYTES)
+    bound_memory(arguments.parse_args().memory_bytes)
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except (FrameError, MemoryError, RecursionError) as error:
+        _say_only_the_class(type(error), error, None)
+        return EXIT_INTERNAL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
