@@ -20,6 +20,7 @@ from vaguemestre_agent.adapters.dmp.classification import (
     Sign,
     Verdict,
     outcome_of,
+    query_verdict,
     sign_of_errors,
     sign_of_status,
     verdict_of,
@@ -116,6 +117,16 @@ def test_what_was_not_sent_says_what_it_waits_for_and_a_doubt_does_not(sign: Sig
     assert bool(outcome.receipt) == (outcome.certainty is Certainty.DELIVERED)
 
 
+@pytest.mark.parametrize("sign", Sign)
+def test_a_question_leaves_no_doubt_and_always_waits_for_something(sign: Sign) -> None:
+    verdict = query_verdict(Seen(sign=sign))
+    row = TABLE[sign]
+    assert verdict.ends_session == row.ends_session
+    assert verdict.waiting == (row.waiting or WaitReason.SERVICE)
+    if row.certainty is Certainty.DOUBT:
+        assert verdict.code == ("DMP_TOKEN_REFUSED" if sign is Sign.API_401 else "DMP_NO_ANSWER")
+
+
 def test_only_a_parsed_success_is_a_delivery() -> None:
     assert [sign for sign, row in TABLE.items() if row.certainty is Certainty.DELIVERED] == [Sign.SUCCESS]
 
@@ -185,6 +196,7 @@ def test_every_code_has_its_french_sentences() -> None:
     catalogue: dict[str, dict[str, str]] = json.loads(text)
     codes = {row.code for row in TABLE.values()} - {"OK"}
     codes |= {refusal.code for refusal in CONNECT_REFUSALS.values()} | set(CONNECTION_CODES.values())
+    codes |= {query_verdict(Seen(sign=sign)).code for sign in Sign}
     codes |= {"PROXY_ANSWER_UNREADABLE", "PSC_NO_ANSWER", "PREPARER_CRASHED", "PREPARER_INTERRUPTED"}
     codes |= {"PROFILE_INVALID", "PROFILE_UNKNOWN", "SIGNER_INVALID", "MIME_BOUNDARY_INVALID"}
     assert codes == set(catalogue)

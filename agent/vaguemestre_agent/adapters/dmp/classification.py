@@ -324,6 +324,32 @@ def verdict_of(seen: Seen) -> Verdict:
     return verdict
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryVerdict:
+    """What an unanswered question (TD0.2, TD3.1) leaves: nothing was sent, so nothing can be in doubt.
+
+    Attributes:
+        code: our stable code.
+        waiting: what a new question waits for.
+        ends_session: the proxy session is of no more use.
+    """
+
+    code: str
+    waiting: WaitReason
+    ends_session: bool
+
+
+def query_verdict(seen: Seen) -> QueryVerdict:
+    """Return what is known when a question got no usable answer."""
+    verdict = TABLE[seen.sign]
+    is_mute = verdict.certainty in (Certainty.DOUBT, Certainty.DELIVERED) and seen.sign is not Sign.API_401
+    return QueryVerdict(
+        code="DMP_NO_ANSWER" if is_mute else verdict.code,
+        waiting=verdict.waiting or WaitReason.SERVICE,
+        ends_session=verdict.ends_session,
+    )
+
+
 def outcome_of(seen: Seen) -> Outcome:
     """Return the outcome of a TD2.1 attempt."""
     verdict = verdict_of(seen)

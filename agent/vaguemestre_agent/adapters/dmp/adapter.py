@@ -1,0 +1,326 @@
+"""DmpPort through a Proxy e-santé: TD0.2, TD2.1 and TD3.1 on our own uniqueId, each answer classified.
+
+Owns the order of one transaction: VIHF made just before, message built, exchange, reading, verdict. Keeps nothing
+between two calls. Logs the transaction and the code, never who, about whom, nor the session.
+Source: docs/dmp.md; DMP sample messages 02.05.00; IHE ITI-41, ITI-18.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vaguemestre_agent.adapters.dmp import existence
+from vaguemestre_agent.adapters.dmp.caller import caller_of
+from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, outcome_of, query_verdict
+from vaguemestre_agent.adapters.dmp.lot import build_lot, sign_lot
+from vaguemestre_agent.adapters.dmp.mtom import build_package
+from vaguemestre_agent.adapters.dmp.reading import Reading, read_exchange
+from vaguemestre_agent.adapters.dmp.registry import (
+    FEED_ACTION,
+    QUERY_ACTION,
+    Found,
+    build_own_reference_query,
+    presence_of,
+    read_feed_answer,
+    read_own_reference,
+)
+from vaguemestre_agent.adapters.dmp.soap import SOAP_TYPE, build_envelope
+from vaguemestre_agent.adapters.dmp.vihf import build_vihf
+from vaguemestre_agent.adapters.http import HttpClient, Timeouts, TlsFiles
+from vaguemestre_agent.adapters.signing.port import SignerPort
+from vaguemestre_agent.profiles.model import ServiceProfile
+from vaguemestre_core.errors import InvalidInput, ServiceError
+from vaguemestre_core.orders import WaitReason
+from vaguemestre_core.outcomes import Certainty, ExistenceAnswer, Outcome, Presence, ReferenceAnswer
+from vaguemestre_core.ports import ClockPort, RandomPort, SendingContext
+from vaguemestre_core.purposes import DmpTransaction
+from vaguemestre_core.records import FrozenIds
+from vaguemestre_documents.prepared import PreparedDocument
+
+_LOGGER = logging.getLogger(__name__)
+_UUID_BITS: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DmpEndpoint:
+    """What belongs to this machine, not to the profile.
+
+    Attributes:
+        base_url: the Proxy e-santé's.
+        tls: authorities trusted, client certificate.
+        vihf_issuer: issuer of the VIHF when nothing signs it.
+        trust_env: use the HTTP proxy of the environment.
+    """
+
+    base_url: str
+    tls: TlsFiles
+    vihf_issuer: str = ""
+    trust_env: bool = False
+
+    def open_client(self) -> HttpClient:
+        """Return a client; the caller closes it."""
+        return HttpClient(self.base_url, self.tls, trust_env=self.trust_env)
+
+
+class EsanteDmp:
+    """The DMP, as an LGC's professional reaches it.
+
+    Args:
+        client: client whose base URL is the proxy's.
+        profile: what the services demand.
+        clock: instants of the messages.
+        random: identifiers of the messages that are not frozen.
+        signer: signs VIHF and lots, or None when the profile signs neither.
+        vihf_issuer: issuer of the VIHF when there is no signer.
+
+    Raises:
+        InvalidInput: ``SIGNER_INVALID`` (reason missing): the profile signs and nothing can.
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        profile: ServiceProfile,
+        clock: ClockPort,
+        random: RandomPort,
+        *,
+        signer: SignerPort | None,
+        vihf_issuer: str = "",
+    ) -> None:
+        if signer is None and (profile.vihf.signed or profile.submission.signed):
+            raise InvalidInput("SIGNER_INVALID", reason="missing")
+        self._client = client
+        self._profile = profile
+        self._clock = clock
+        self._random = random
+        self._signer = signer
+        self._issuer = vihf_issuer
+
+    @property
+    def longest_exchange_s(self) -> float:
+        """Longest time the proxy and the DMP together may still be busy with a body, seconds."""
+        return self._profile.times.longest_exchange_s
+
+    async def test_existence(self, prepared: bytes, context: SendingContext) -> ExistenceAnswer:
+        """TD0.2 for the patient of a prepared document. Cancellation: safe."""
+        document = PreparedDocument.from_bytes(prepared)
+        ins = document.ins()
+        if ins is None:
+            raise InvalidInput("PREPARED_UNREADABLE")
+        question = existence.ExistenceQuestion(
+            matricule=ins.matricule,
+            oid=ins.oid,
+            sender_oid=self._profile.existence.sender_oid or context.product.oid_root,
+            sender_name=context.product.lps_name,
+            message_extension=self._uuid(),
+            query_extension=self._uuid(),
+            asked_at=self._clock.now(),
+        )
+        payload = existence.build_question(question, self._profile.existence)
+        endpoint = self._profile.dmp.patients_endpoint
+        reading = await self._ask(endpoint, existence.ACTION, payload, document, context)
+        found: ExistenceAnswer | Seen | None = reading.seen
+        if reading.payload is not None:
+            found = existence.read_existence(reading.payload, self._profile.existence)
+        assert found is not None
+        if isinstance(found, Seen):
+            verdict = query_verdict(found)
+            found = ExistenceAnswer(
+                exists=None,
+                code=verdict.code,
+                service_code=found.service_code or found.sign.value,
+                waiting=verdict.waiting,
+                ends_session=verdict.ends_session,
+            )
+        _LOGGER.info("dmp.exchange", extra={"transaction": DmpTransaction.TD0_2.value, "code": found.code})
+        return found
+
+    async def sign(self, prepared: bytes, frozen_ids: FrozenIds, context: SendingContext) -> bytes | None:
+        """Return the lot's signature document, or None when the profile demands none.
+
+        Raises:
+            ServiceError: ``SIGNER_UNAVAILABLE``.
+        """
+        if not self._profile.submission.signed or self._signer is None:
+            return None
+        document = PreparedDocument.from_bytes(prepared)
+        return await sign_lot(document, frozen_ids, self._profile.submission, self._signer)
+
+    async def submit(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        signature: bytes | None,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD2.1. Cancellation: before ``before_first_byte`` nothing left; after it, the outcome is unknown."""
+        outcome = await self._submit(prepared, frozen_ids, signature, context, before_first_byte)
+        _LOGGER.info(
+            "dmp.exchange",
+            extra={
+                "transaction": DmpTransaction.TD2_1.value,
+                "code": outcome.code,
+                "certainty": outcome.certainty.value,
+            },
+        )
+        return outcome
+
+    async def _submit(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        signature: bytes | None,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        document = PreparedDocument.from_bytes(prepared)
+        try:
+            if signature is None:
+                signature = await self.sign(prepared, frozen_ids, context)
+            replaced = await self._replaced_entry_uuid(document, context)
+            if isinstance(replaced, Seen):
+                return _held_back(replaced)
+            lot = build_lot(
+                document, frozen_ids, signature, context, self._profile.submission, replaced_entry_uuid=replaced
+            )
+            assertion = await self._vihf(document, context)
+        except ServiceError as error:
+            return outcome_of(Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code))
+        envelope = build_envelope(FEED_ACTION, frozen_ids.message_id, assertion, lot.payload)
+        content_type, body = build_package(envelope, lot.parts, boundary=frozen_ids.boundary, action=FEED_ACTION)
+        exchange = await self._client.send_streaming(
+            self._path(self._profile.dmp.repository_endpoint),
+            headers=(("Content-Type", content_type), ("Accept", f"{SOAP_TYPE}, multipart/related")),
+            body=body,
+            cookie=(self._profile.proxy.session_cookie, context.session.cookie),
+            before_first_byte=before_first_byte,
+            timeouts=self._timeouts(self._profile.times.feed_total_s),
+            answer_max_bytes=self._profile.dmp.answer_max_bytes,
+        )
+        reading = read_exchange(exchange, self._profile, message_id=frozen_ids.message_id)
+        seen = reading.seen
+        if reading.payload is not None:
+            seen = read_feed_answer(reading.payload, self._profile.dmp.error_codes)
+        assert seen is not None
+        identifiers = (("message_id", frozen_ids.message_id), ("submission_set_id", frozen_ids.submission_set_id))
+        return outcome_of(replace(seen, receipt=(*seen.receipt, *identifiers)))
+
+    async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
+        """TD3.1 on the document's own uniqueId. Cancellation: safe."""
+        document = PreparedDocument.from_bytes(prepared)
+        entry = document.entry
+        found = await self._find(entry.unique_id, document, context)
+        if isinstance(found, Seen):
+            verdict = query_verdict(found)
+            answer = ReferenceAnswer(
+                presence=Presence.UNKNOWN,
+                code=verdict.code,
+                waiting=verdict.waiting,
+                ends_session=verdict.ends_session,
+            )
+        elif found.document is None:
+            answer = ReferenceAnswer(presence=Presence.ABSENT)
+        else:
+            there = found.document
+            is_number = there.version is not None and there.version.isascii() and there.version.isdecimal()
+            answer = ReferenceAnswer(
+                presence=presence_of(there, hash_sha1=entry.hash_sha1, size=entry.size),
+                entry_uuid=there.entry_uuid,
+                logical_id=there.lid,
+                version=int(there.version) if there.version is not None and is_number else None,
+            )
+        _LOGGER.info(
+            "dmp.exchange",
+            extra={
+                "transaction": DmpTransaction.TD3_1_OWN_REFERENCE.value,
+                "code": answer.code,
+                "presence": answer.presence.value,
+            },
+        )
+        return answer
+
+    async def _find(self, unique_id: str, document: PreparedDocument, context: SendingContext) -> Found | Seen:
+        """Look up one of our own uniqueIds in the patient's DMP."""
+        payload = build_own_reference_query(unique_id)
+        reading = await self._ask(self._profile.dmp.registry_endpoint, QUERY_ACTION, payload, document, context)
+        if reading.payload is None:
+            assert reading.seen is not None
+            return reading.seen
+        return read_own_reference(reading.payload, unique_id, self._profile.dmp.error_codes)
+
+    async def _replaced_entry_uuid(self, document: PreparedDocument, context: SendingContext) -> str | Seen | None:
+        """Return the entryUUID of the version that a document replaces; it is not stable, so it is asked each time."""
+        unique_id = document.entry.replaced_unique_id
+        if unique_id is None:
+            return None
+        found = await self._find(unique_id, document, context)
+        if isinstance(found, Seen):
+            return found
+        if found.document is None:
+            return Seen(sign=Sign.PREDECESSOR_UNKNOWN, body_started=False)
+        return found.document.entry_uuid
+
+    async def _ask(
+        self, endpoint: str, action: str, payload: bytes, document: PreparedDocument, context: SendingContext
+    ) -> Reading:
+        """Make one exchange that changes nothing at the service."""
+        try:
+            assertion = await self._vihf(document, context)
+        except ServiceError as error:
+            seen = Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code)
+            return Reading(seen=seen)
+        message_id = f"urn:uuid:{self._uuid()}"
+        exchange = await self._client.request(
+            "POST",
+            self._path(endpoint),
+            headers=(
+                ("Content-Type", f'{SOAP_TYPE}; charset=UTF-8; action="{action}"'),
+                ("Accept", f"{SOAP_TYPE}, multipart/related"),
+            ),
+            body=build_envelope(action, message_id, assertion, payload),
+            cookie=(self._profile.proxy.session_cookie, context.session.cookie),
+            timeouts=self._timeouts(self._profile.times.query_total_s),
+            answer_max_bytes=self._profile.dmp.answer_max_bytes,
+        )
+        return read_exchange(exchange, self._profile, message_id=message_id)
+
+    async def _vihf(self, document: PreparedDocument, context: SendingContext) -> bytes:
+        return await build_vihf(
+            caller_of(document.entry, context.session.national_id),
+            context.product,
+            self._profile.vihf,
+            issuer=self._issuer,
+            assertion_id=f"_{self._uuid()}",
+            now=self._clock.now(),
+            signer=self._signer,
+        )
+
+    def _path(self, endpoint: str) -> str:
+        return self._profile.proxy.path_to(self._profile.dmp.backend, endpoint)
+
+    def _timeouts(self, total_s: float) -> Timeouts:
+        times = self._profile.times
+        return Timeouts(
+            connect_s=times.connect_s, write_s=times.write_s, read_s=min(times.read_s, total_s), total_s=total_s
+        )
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(int=self._random.bits(_UUID_BITS), version=4))
+
+
+def _held_back(seen: Seen) -> Outcome:
+    """Return the outcome when the question asked before the sending got no answer: nothing of the lot left."""
+    verdict = query_verdict(seen)
+    return Outcome(
+        certainty=Certainty.NOT_SENT,
+        code=verdict.code,
+        service_code=seen.service_code,
+        waiting=verdict.waiting or WaitReason.SERVICE,
+        retry_after_s=seen.retry_after_s,
+        ends_session=verdict.ends_session,
+    )
