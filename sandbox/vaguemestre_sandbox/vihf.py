@@ -100,23 +100,23 @@ def read_vihf(
 
 
 def _check_freshness(assertion: etree._Element, profile: DmpProfile, now: datetime) -> None:
-    for value in (assertion.get("IssueInstant"), *_instants(assertion)):
-        try:
-            instant = datetime.fromisoformat(value or "")
-        except ValueError as error:
-            raise _fault("an instant of the assertion is unreadable") from error
-        if instant.tzinfo is None:
-            raise _fault("instants need a time zone")
-        if value is not assertion.get("IssueInstant"):
-            continue
-        if instant < now - timedelta(seconds=profile.vihf_lifetime_s):
-            raise _fault("the assertion is expired", "MessageExpired")
-        if instant > now + timedelta(seconds=profile.vihf_skew_s):
-            raise _fault("the assertion comes from the future", "MessageExpired")
+    issued = _instant(assertion.get("IssueInstant"))
+    for statement in assertion.iterfind(q(SAML2, "AuthnStatement")):
+        _instant(statement.get("AuthnInstant"))
+    if issued < now - timedelta(seconds=profile.vihf_lifetime_s):
+        raise _fault("the assertion is expired", "MessageExpired")
+    if issued > now + timedelta(seconds=profile.vihf_skew_s):
+        raise _fault("the assertion comes from the future", "MessageExpired")
 
 
-def _instants(assertion: etree._Element) -> list[str | None]:
-    return [element.get("AuthnInstant") for element in assertion.iterfind(q(SAML2, "AuthnStatement"))]
+def _instant(text: str | None) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text or "")
+    except ValueError as error:
+        raise _fault("an instant of the assertion is unreadable") from error
+    if instant.tzinfo is None:
+        raise _fault("instants need a time zone")
+    return instant
 
 
 def _check_attributes(assertion: etree._Element, profile: DmpProfile, name_id: str) -> Vihf:
