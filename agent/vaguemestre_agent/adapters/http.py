@@ -148,9 +148,18 @@ class HttpClient:
         base_url: ``https://host[:port][/path]``.
         tls: TLS material.
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
+        passed: told ``send.half_sent`` and ``send.all_sent`` as a body leaves (failpoints of the crash self-test).
     """
 
-    def __init__(self, base_url: str, tls: TlsFiles, *, trust_env: bool = False) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        tls: TlsFiles,
+        *,
+        trust_env: bool = False,
+        passed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._passed = passed
         silence_library_loggers()
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -232,7 +241,7 @@ class HttpClient:
                     await before_first_byte()
                     deadline.reschedule(loop.time() + timeouts.total_s)
 
-                request.stream = _Body(body, commit, progress)
+                request.stream = _Body(body, commit, progress, self._passed)
                 return await self._exchange(request, progress, answer_max_bytes)
         except _Aborted:
             refusal = progress.refusal
@@ -318,7 +327,14 @@ class _Progress:
 class _Body(httpx.AsyncByteStream):
     """The body, preceded by the caller's commitment."""
 
-    def __init__(self, body: bytes, before_first_byte: Callable[[], Awaitable[None]], progress: _Progress) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        before_first_byte: Callable[[], Awaitable[None]],
+        progress: _Progress,
+        passed: Callable[[str], None],
+    ) -> None:
+        self._passed = passed
         self._body = body
         self._before_first_byte = before_first_byte
         self._progress = progress
@@ -333,8 +349,11 @@ class _Body(httpx.AsyncByteStream):
             raise _Aborted from error
         self._progress.body_started = True
         view = memoryview(self._body)
-        for start in range(0, len(view), _CHUNK_BYTES):
-            yield bytes(view[start : start + _CHUNK_BYTES])
+        half = len(view) // 2
+        for part, name in ((view[:half], "send.half_sent"), (view[half:], "send.all_sent")):
+            for start in range(0, len(part), _CHUNK_BYTES):
+                yield bytes(part[start : start + _CHUNK_BYTES])
+            self._passed(name)
 
 
 def silence_library_loggers() -> None:

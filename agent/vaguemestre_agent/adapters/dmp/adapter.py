@@ -61,9 +61,9 @@ class DmpEndpoint:
     vihf_issuer: str = ""
     trust_env: bool = False
 
-    def open_client(self) -> HttpClient:
-        """Return a client; the caller closes it."""
-        return HttpClient(self.base_url, self.tls, trust_env=self.trust_env)
+    def open_client(self, passed: Callable[[str], None] = lambda _: None) -> HttpClient:
+        """Return a client; the caller closes it. ``passed`` is told how a body leaves (see ``HttpClient``)."""
+        return HttpClient(self.base_url, self.tls, trust_env=self.trust_env, passed=passed)
 
 
 class EsanteDmp:
