@@ -7,7 +7,7 @@ when the connection was refused while a living agent is starting: nothing was se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -22,6 +22,7 @@ from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.endpoint import HOST, Endpoint
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, AnswerUnreadable, ApiProblem
 from vaguemestre_api.jsontypes import Json, JsonRefused, dump_json, parse_json
+from vaguemestre_api.multipart import Part, write_form
 from vaguemestre_api.sse import EventParser, ServerEvent, StreamRefused
 
 ACTOR_HEADER: Final = "Vaguemestre-Actor"
@@ -151,22 +152,18 @@ class Client:
 
         The call may be repeated after ``AgentSilent``: same reference and key give the same order.
         """
-
-        def make_form() -> aiohttp.FormData:
-            form = aiohttp.FormData(default_to_multipart=True)
-            form.add_field("metadata", document.metadata, content_type="application/json")
-            form.add_field("body", document.body, content_type=document.media_type)
-            for name, wanted in (("hold", hold), ("send_now", send_now)):
-                if wanted:
-                    form.add_field(name, "true")
-            return form
-
+        parts = [
+            Part(name="metadata", content=document.metadata, media_type="application/json"),
+            Part(name="body", content=document.body, media_type=document.media_type, is_file=True),
+        ]
+        flags = (("hold", hold), ("send_now", send_now))
+        parts += [Part(name=name, content=b"true") for name, wanted in flags if wanted]
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return await self._read(
             "putDocument",
             wire.DocumentAccepted,
             path={"client_ref": client_ref},
-            form=make_form,
+            form=write_form(parts),
             headers=headers,
             actor=actor,
         )
@@ -337,7 +334,7 @@ class Client:
         path: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
-        data: bytes | Callable[[], aiohttp.FormData] | None = None,
+        data: bytes | None = None,
         timeout_s: float | None,
         idle_s: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -356,12 +353,11 @@ class Client:
         deadline = clock() + self._start_grace_s
         while True:
             try:
-                # A form can be read once: each try has its own.
                 async with self._open().request(
                     operation.method,
                     url,
                     headers=all_headers,
-                    data=data() if callable(data) else data,
+                    data=data,
                     timeout=timeout,
                     allow_redirects=False,
                 ) as response:
@@ -383,7 +379,7 @@ class Client:
         path: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
         body: Json = None,
-        form: Callable[[], aiohttp.FormData] | None = None,
+        form: tuple[str, bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         actor: wire.Actor | None = None,
     ) -> _Answer:
@@ -392,7 +388,9 @@ class Client:
             who = actor or self._actor
             if who is not None:
                 all_headers[ACTOR_HEADER] = write_actor(who)
-        data: bytes | Callable[[], aiohttp.FormData] | None = form
+        data: bytes | None = None
+        if form is not None:
+            all_headers["Content-Type"], data = form
         if body is not None:
             data = dump_json(body)
             all_headers["Content-Type"] = "application/json"
@@ -423,7 +421,7 @@ class Client:
         path: Mapping[str, str] | None = None,
         query: Sequence[tuple[str, str]] = (),
         body: Json = None,
-        form: Callable[[], aiohttp.FormData] | None = None,
+        form: tuple[str, bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         actor: wire.Actor | None = None,
     ) -> T:

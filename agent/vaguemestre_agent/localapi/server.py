@@ -103,6 +103,11 @@ class LocalApi:
         for stream in self._load.streams:
             stream.wake()
 
+    @property
+    def open_streams(self) -> int:
+        """Event streams open now."""
+        return len(self._load.streams)
+
     def connections(self) -> web.Server:
         """Return aiohttp's server for one listener."""
         return _ConnectionServer(self)
