@@ -96,8 +96,8 @@ class _Reader:
 
     def integer(self, name: str) -> int | None:
         found = self._value.get(name)
-        assert found is None or isinstance(found, int)
-        return found
+        assert found is None or isinstance(found, int | float)
+        return None if found is None else int(found)
 
     def flag(self, name: str) -> bool:
         return self._value.get(name) is True

@@ -104,7 +104,10 @@ def _is_type(value: object, name: object) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
+            # JSON has one kind of number: 4.0 is an integer.
+            return (isinstance(value, int) and not isinstance(value, bool)) or (
+                isinstance(value, float) and value.is_integer()
+            )
         case "array":
             return isinstance(value, list)
         case "object":
@@ -127,8 +130,8 @@ def _check(value: object, schema: Mapping[str, object], pointer: str) -> Iterato
         yield from _check_array(value, resolved, pointer)
     elif isinstance(value, dict):
         yield from _check_object(value, resolved, pointer)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        yield from _check_bounds(value, resolved, ("minimum", "maximum"), "METADATA_RANGE", pointer)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _check_bounds(int(value), resolved, ("minimum", "maximum"), "METADATA_RANGE", pointer)
 
 
 def _check_bounds(
