@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -120,7 +121,7 @@ async def test_a_dmp_closed_then_opened_again(caller: Caller) -> None:
     assert (await caller.feed(SAMPLE)).status == SUCCESS
 
 
-SPOILED = {
+SPOILED: dict[str, tuple[str, Callable[[str], str]]] = {
     "unique id": ("uniqueId", lambda text: text.replace('value="1.2.250.1.999.7.1"', 'value="1.2.250.1.999.7.5"')),
     "title": ("title", lambda text: text.replace("CR d&#x27;examen de l&#x27;enfant", "Autre titre")),
     "time": ("creationTime", lambda text: text.replace("20261123091500", "20261123101500")),

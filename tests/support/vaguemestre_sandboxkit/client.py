@@ -48,11 +48,11 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        return [str(found) for found in self.root.xpath("//@errorCode")]
+        return [text for element in self.root.iter() if (text := element.get("errorCode")) is not None]
 
     @property
     def contexts(self) -> str:
-        return " | ".join(str(found) for found in self.root.xpath("//@codeContext"))
+        return " | ".join(element.get("codeContext") or "" for element in self.root.iter())
 
     @property
     def subcode(self) -> str:
