@@ -7,25 +7,37 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, fields, replace
-from typing import Final, TypeVar
+from dataclasses import asdict, replace
+from typing import Final
 
 from aiohttp import web
 
 from vaguemestre_sandbox.cdafacts import body_of
 from vaguemestre_sandbox.clock import SandboxClock, iso
 from vaguemestre_sandbox.dmp import DmpService
-from vaguemestre_sandbox.failures import Action, ArmedRule, InvalidRuleError, Rule, RuleBook, Target
+from vaguemestre_sandbox.failures import ArmedRule, InvalidRuleError, RuleBook
 from vaguemestre_sandbox.ledger import WireLedger
 from vaguemestre_sandbox.listener import Listener
 from vaguemestre_sandbox.nomenclature import CLIENT_ID, INS_TEST_OID, ins_key_is_right
 from vaguemestre_sandbox.pages import STYLE, PageState, render_page
 from vaguemestre_sandbox.proxy import ProxyService
 from vaguemestre_sandbox.psc import Decision, Prompt, PscDouble, Script
-from vaguemestre_sandbox.settings import ApprovalMode, DmpProfile
+from vaguemestre_sandbox.settings import ApprovalMode
 from vaguemestre_sandbox.store import DocumentRow, PatientRow, SandboxStore
+from vaguemestre_sandbox.testerinput import (
+    BadRequestError,
+    JsonObject,
+    changed_profile,
+    flag,
+    number,
+    one_of,
+    path_integer,
+    read_object,
+    read_rule,
+    text,
+    whole,
+)
 from vaguemestre_sandbox.tokens import ApiTokens
 
 _CSP: Final = (
@@ -33,12 +45,6 @@ _CSP: Final = (
 )
 _REFRESHES: Final = frozenset({2, 5, 10, 30})
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Json = dict[str, object]
-_Choice = TypeVar("_Choice", Decision, ApprovalMode, Target, Action)
-
-
-class BadRequestError(ValueError):
-    """The tester's request is wrong; the message says why."""
 
 
 class Inspection:
@@ -183,7 +189,7 @@ class Inspection:
         return _list("bodies", [asdict(row) for row in self._ledger.bodies()])
 
     async def _raw(self, request: web.Request) -> web.StreamResponse:
-        found = self._store.raw_body(_integer(request, "order"))
+        found = self._store.raw_body(path_integer(request, "order"))
         if found is None:
             raise web.HTTPNotFound
         return web.Response(
@@ -205,8 +211,8 @@ class Inspection:
         matricule = request.match_info["matricule"]
         if not ins_key_is_right(matricule):
             raise BadRequestError("matricule: 15 caractères dont la clé est juste")
-        asked = await _read(request)
-        oid = _text(asked, "oid", INS_TEST_OID)
+        asked = await read_object(request)
+        oid = text(asked, "oid", INS_TEST_OID)
         row = self._store.patient(f"{matricule}^{oid}") or PatientRow(
             key=f"{matricule}^{oid}",
             family="ESSAI",
@@ -220,14 +226,14 @@ class Inspection:
         )
         changed = replace(
             row,
-            family=_text(asked, "family", row.family),
-            given=_text(asked, "given", row.given),
-            sex=_text(asked, "sex", row.sex),
-            birth=_text(asked, "birth", row.birth),
-            dmp=_text(asked, "dmp", row.dmp),
-            authorization=_text(asked, "authorization", row.authorization),
-            internet_account=_flag(asked, "internet_account", default=row.internet_account),
-            ens=_flag(asked, "ens", default=row.ens),
+            family=text(asked, "family", row.family),
+            given=text(asked, "given", row.given),
+            sex=text(asked, "sex", row.sex),
+            birth=text(asked, "birth", row.birth),
+            dmp=text(asked, "dmp", row.dmp),
+            authorization=text(asked, "authorization", row.authorization),
+            internet_account=flag(asked, "internet_account", default=row.internet_account),
+            ens=flag(asked, "ens", default=row.ens),
         )
         if changed.dmp not in ("open", "closed", "none"):
             raise BadRequestError("dmp: open, closed ou none")
@@ -254,10 +260,10 @@ class Inspection:
 
     async def _open_session(self, request: web.Request) -> web.StreamResponse:
         """Open a session as if the practice software had connected by itself; answer its cookie value."""
-        asked = await _read(request)
+        asked = await read_object(request)
         session = self._proxy.open_session(
-            national_id=_text(asked, "national_id"),
-            client_id=_text(asked, "client_id", CLIENT_ID),
+            national_id=text(asked, "national_id"),
+            client_id=text(asked, "client_id", CLIENT_ID),
             session_state="ouverte-par-le-testeur",
         )
         return web.json_response(
@@ -285,24 +291,24 @@ class Inspection:
         )
 
     async def _decide(self, request: web.Request) -> web.StreamResponse:
-        decision = _one_of(Decision, _text(await _read(request), "decision"))
+        decision = one_of(Decision, text(await read_object(request), "decision"))
         if not self._psc.decide(request.match_info["prompt_id"], decision):
             raise web.HTTPNotFound
         return web.Response(status=204)
 
     async def _set_mode(self, request: web.Request) -> web.StreamResponse:
-        self._psc.mode = _one_of(ApprovalMode, _text(await _read(request), "mode"))
+        self._psc.mode = one_of(ApprovalMode, text(await read_object(request), "mode"))
         return web.json_response({"mode": self._psc.mode})
 
     async def _add_script(self, request: web.Request) -> web.StreamResponse:
-        asked = await _read(request)
+        asked = await read_object(request)
         script = Script(
-            decision=_one_of(Decision, _text(asked, "decision")),
-            after_polls=_whole(asked, "after_polls", 0) or 0,
-            status=_whole(asked, "status", 503) or 503,
-            count=_whole(asked, "count", 1),
+            decision=one_of(Decision, text(asked, "decision")),
+            after_polls=whole(asked, "after_polls", 0) or 0,
+            status=whole(asked, "status", 503) or 503,
+            count=whole(asked, "count", 1),
         )
-        self._psc.set_script(_text(asked, "national_id"), script)
+        self._psc.set_script(text(asked, "national_id"), script)
         return web.Response(status=201)
 
     # failures
@@ -317,7 +323,7 @@ class Inspection:
         )
 
     async def _add_rule(self, request: web.Request) -> web.StreamResponse:
-        rule = _read_rule(await _read(request))
+        rule = read_rule(await read_object(request))
         return web.json_response({"rule_id": self._book.add(rule)}, status=201)
 
     async def _clear_rules(self, request: web.Request) -> web.StreamResponse:
@@ -326,10 +332,10 @@ class Inspection:
         return web.Response(status=204)
 
     async def _remove_rule(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(status=204 if self._book.remove(_integer(request, "rule_id")) else 404)
+        return web.Response(status=204 if self._book.remove(path_integer(request, "rule_id")) else 404)
 
     async def _release_rule(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(status=204 if self._book.release(_integer(request, "rule_id")) else 404)
+        return web.Response(status=204 if self._book.release(path_integer(request, "rule_id")) else 404)
 
     async def _read_listeners(self, request: web.Request) -> web.StreamResponse:
         del request
@@ -342,7 +348,7 @@ class Inspection:
         listener = self._listeners.get(request.match_info["name"])
         if listener is None:
             raise web.HTTPNotFound
-        if _flag(await _read(request), "listening", default=True):
+        if flag(await read_object(request), "listening", default=True):
             await listener.open()
         else:
             await listener.close()
@@ -355,7 +361,7 @@ class Inspection:
         return web.json_response(asdict(self._dmp.profile))
 
     async def _change_profile(self, request: web.Request) -> web.StreamResponse:
-        self._dmp.set_profile(_changed_profile(self._dmp.profile, await _read(request)))
+        self._dmp.set_profile(changed_profile(self._dmp.profile, await read_object(request)))
         return web.json_response(asdict(self._dmp.profile))
 
     async def _read_clock(self, request: web.Request) -> web.StreamResponse:
@@ -363,7 +369,7 @@ class Inspection:
         return web.json_response({"now": iso(self._clock.now()), "shift_s": self._clock.shift_s})
 
     async def _advance_clock(self, request: web.Request) -> web.StreamResponse:
-        self._clock.advance(_number(await _read(request), "advance_s"))
+        self._clock.advance(number(await read_object(request), "advance_s"))
         return web.json_response({"now": iso(self._clock.now()), "shift_s": self._clock.shift_s})
 
     async def _reset(self, request: web.Request) -> web.StreamResponse:
@@ -401,105 +407,15 @@ async def _guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
     return response
 
 
-async def _read(request: web.Request) -> _Json:
-    if request.content_type != "application/json":
-        raise BadRequestError("Content-Type: application/json attendu")
-    try:
-        document = json.loads(await request.text())
-    except ValueError as error:
-        raise BadRequestError("JSON illisible") from error
-    if not isinstance(document, dict):
-        raise BadRequestError("objet JSON attendu")
-    return document
-
-
-def _list(name: str, rows: list[_Json]) -> web.Response:
+def _list(name: str, rows: list[JsonObject]) -> web.Response:
     return web.json_response({name: rows})
 
 
-def _text(asked: _Json, name: str, default: str | None = None) -> str:
-    value = asked.get(name, default)
-    if not isinstance(value, str):
-        raise BadRequestError(f"{name}: texte attendu")
-    return value
-
-
-def _flag(asked: _Json, name: str, *, default: bool) -> bool:
-    value = asked.get(name, default)
-    if not isinstance(value, bool):
-        raise BadRequestError(f"{name}: true ou false attendu")
-    return value
-
-
-def _number(asked: _Json, name: str) -> float:
-    value = asked.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRequestError(f"{name}: nombre attendu")
-    return float(value)
-
-
-def _whole(asked: _Json, name: str, default: int | None) -> int | None:
-    value = asked.get(name, default)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadRequestError(f"{name}: entier attendu")
-    return value
-
-
-def _one_of(kind: type[_Choice], text: str) -> _Choice:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise BadRequestError(f"valeur inconnue: {text}") from error
-
-
-def _integer(request: web.Request, name: str) -> int:
-    text = request.match_info[name]
-    if not text.isdigit():
-        raise web.HTTPNotFound
-    return int(text)
-
-
-def _read_rule(asked: _Json) -> Rule:
-    unknown = set(asked) - {field.name for field in fields(Rule)}
-    if unknown:
-        raise BadRequestError(f"membres inconnus: {', '.join(sorted(unknown))}")
-    return Rule(
-        target=_one_of(Target, _text(asked, "target")),
-        action=_one_of(Action, _text(asked, "action")),
-        count=_whole(asked, "count", 1),
-        seconds=None if asked.get("seconds") is None else _number(asked, "seconds"),
-        after_bytes=_whole(asked, "after_bytes", 0) or 0,
-        bytes_per_second=_whole(asked, "bytes_per_second", 0) or 0,
-        status=_whole(asked, "status", 0) or 0,
-        retry_after_s=_whole(asked, "retry_after_s", None),
-        code=_text(asked, "code", ""),
-        unique_id=_text(asked, "unique_id", ""),
-        probability=_number(asked, "probability") if "probability" in asked else 1.0,
-        seed=_whole(asked, "seed", 0) or 0,
-    )
-
-
-def _changed_profile(profile: DmpProfile, asked: _Json) -> DmpProfile:
-    current = asdict(profile)
-    for name, value in asked.items():
-        if name not in current:
-            raise BadRequestError(f"membre inconnu: {name}")
-        wanted = type(current[name])
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not wanted:
-            raise BadRequestError(f"{name}: {wanted.__name__} attendu")
-        current[name] = value
-    return DmpProfile(**current)
-
-
-def _rule(armed: ArmedRule) -> _Json:
+def _rule(armed: ArmedRule) -> JsonObject:
     return asdict(armed.rule) | {"rule_id": armed.rule_id, "left": armed.left, "applied": armed.applied}
 
 
-def _prompt(prompt: Prompt) -> _Json:
+def _prompt(prompt: Prompt) -> JsonObject:
     return {
         "prompt_id": prompt.prompt_id,
         "national_id": prompt.national_id,
@@ -511,11 +427,11 @@ def _prompt(prompt: Prompt) -> _Json:
     }
 
 
-def _patient(row: PatientRow) -> _Json:
+def _patient(row: PatientRow) -> JsonObject:
     return asdict(row) | {"matricule": row.matricule, "oid": row.oid}
 
 
-def _document(row: DocumentRow) -> _Json:
+def _document(row: DocumentRow) -> JsonObject:
     return {
         "unique_id": row.unique_id,
         "entry_uuid": row.entry_uuid,
