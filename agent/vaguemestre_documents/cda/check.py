@@ -42,6 +42,7 @@ def check_tree(root: etree._Element, *, for_dmp: bool, is_ins_allowed: bool) -> 
     typed = list(structure.walk_header(root, findings=findings))
     for item in typed:
         findings.extend(rules_datatypes.check_data_type(item))
+    findings.extend(rules_datatypes.check_repetitions(typed))
     findings.extend(rules_document.check_document(root, for_dmp=for_dmp))
     findings.extend(rules_patient.check_patient(root, for_dmp=for_dmp, is_ins_allowed=is_ins_allowed))
     return tuple(findings)

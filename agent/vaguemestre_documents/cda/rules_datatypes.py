@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
+
+from lxml import etree
 
 from vaguemestre_core.contacts import TELECOM_PREFIXES, AddressUse, TelecomUse, is_oid
 from vaguemestre_core.errors import InvalidInput
-from vaguemestre_core.professionals import Civility, Title
+from vaguemestre_core.professionals import OID_STRUCT_IDNAT, Civility, Title
 from vaguemestre_documents.cda.findings import Finding, Rule
-from vaguemestre_documents.cda.structure import Typed, local_name
+from vaguemestre_documents.cda.structure import Typed, content_model, local_name
 from vaguemestre_documents.hl7time import Hl7Time
 
 _SOURCE: Final = "CI-SIS Structuration minimale 1.16.8, types de données"
@@ -61,7 +63,23 @@ CIVILITY: Final = Rule(
     sentence="Une civilité (prefix) ou un titre (suffix) n'est pas dans les listes JDV_J245 et JDV_J246.",
     source="NOS JDV_J245, JDV_J246",
 )
+REPEATED: Final = Rule(
+    code="CDA-DT-11",
+    sentence="Un identifiant, une adresse ou une coordonnée est répété à l'identique.",
+    source=_SOURCE,
+)
+INTEGER: Final = Rule(code="CDA-DT-12", sentence="Un nombre n'est pas un entier positif.", source=_SOURCE)
+STRUCTURE_ID: Final = Rule(code="CDA-DT-13", sentence="Un Struct_IdNat n'a pas de valeur (extension).", source=_SOURCE)
+CLASS_NULL: Final = Rule(
+    code="CDA-DT-14",
+    sentence="Une personne, une structure ou un acte entier est déclaré absent (nullFlavor).",
+    source=_SOURCE,
+)
 RULES: Final = (
+    REPEATED,
+    INTEGER,
+    STRUCTURE_ID,
+    CLASS_NULL,
     NULL_FLAVOR,
     TIME,
     TELECOM,
@@ -90,7 +108,9 @@ def check_data_type(typed: Typed) -> Iterator[Finding]:
     """Yield the findings of one element, by its data type."""
     flavor = typed.element.get("nullFlavor")
     if flavor is not None:
-        if flavor not in NULL_FLAVORS and not (flavor == "NA" and typed.type_name in _TIME_TYPES):
+        if typed.type_name != "IVL_TS" and typed.path.count("/") > 1 and content_model(typed.type_name) is not None:
+            yield CLASS_NULL.at(typed.path)
+        elif flavor not in NULL_FLAVORS and not (flavor == "NA" and typed.type_name in _TIME_TYPES):
             yield NULL_FLAVOR.at(typed.path)
         return
     check = _CHECKS.get(typed.type_name)
@@ -107,8 +127,8 @@ def _time(typed: Typed) -> Iterator[Finding]:
 
 
 def _interval(typed: Typed) -> Iterator[Finding]:
-    value = typed.element.get("value")
-    if value is not None:
+    # An interval says a point, or one of its bounds.
+    if typed.element.get("value") is not None or len(typed.element) == 0:
         yield from _time(typed)
 
 
@@ -126,6 +146,8 @@ def _address(typed: Typed) -> Iterator[Finding]:
         yield ADDRESS_USE.at(typed.path)
     counts = Counter(local_name(child) for child in typed.element)
     lines = counts.pop("streetAddressLine", 0)
+    if len(typed.element) == 0 and not (typed.element.text or "").strip():
+        yield ADDRESS.at(typed.path)
     if lines > _MAX_LINES or (lines and counts) or any(count > 1 for count in counts.values()):
         yield ADDRESS.at(typed.path)
 
@@ -134,7 +156,9 @@ def _code(typed: Typed) -> Iterator[Finding]:
     element = typed.element
     if element.get("code") is None and any(local_name(child) == "translation" for child in element):
         return  # a local code waiting for its translation, allowed on an act
-    parts = (element.get("code"), element.get("displayName"))
+    # The sex goes without its label in the DMP's own samples.
+    label = element.get("displayName") or local_name(element) == "administrativeGenderCode"
+    parts = (element.get("code"), label)
     if not all(parts) or not is_oid(element.get("codeSystem", "")):
         yield CODE.at(typed.path)
 
@@ -143,6 +167,26 @@ def _id(typed: Typed) -> Iterator[Finding]:
     root = typed.element.get("root", "")
     if not is_oid(root) and _UUID.fullmatch(root) is None:
         yield ID.at(typed.path)
+    if root == OID_STRUCT_IDNAT and not typed.element.get("extension"):
+        yield STRUCTURE_ID.at(typed.path)
+
+
+def _integer(typed: Typed) -> Iterator[Finding]:
+    if re.fullmatch(r"[0-9]+", typed.element.get("value", "")) is None:
+        yield INTEGER.at(typed.path)
+
+
+def check_repetitions(elements: Sequence[Typed]) -> Iterator[Finding]:
+    """Yield the identifiers, addresses and telecoms that a brother repeats identically."""
+    seen: set[tuple[str, str, bytes]] = set()
+    for typed in elements:
+        if typed.type_name not in ("II", "AD", "TEL") or local_name(typed.element) == "templateId":
+            continue
+        written = etree.tostring(typed.element, method="c14n", with_comments=False)
+        key = (typed.path.rpartition("/")[0], typed.type_name, written)
+        if key in seen and local_name(typed.element) in ("id", "addr", "telecom"):
+            yield REPEATED.at(typed.path)
+        seen.add(key)
 
 
 def _name(typed: Typed) -> Iterator[Finding]:
@@ -163,4 +207,5 @@ _CHECKS: Final[Mapping[str, Callable[[Typed], Iterator[Finding]]]] = {
     "CE": _code,
     "II": _id,
     "PN": _name,
+    "INT": _integer,
 }

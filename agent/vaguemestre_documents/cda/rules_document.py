@@ -20,6 +20,7 @@ from vaguemestre_documents.cda.read import NS, read_n1_body
 from vaguemestre_documents.cda.request import SUPPORTED_MEDIA_TYPES, TITLE_MAX_LENGTH
 from vaguemestre_documents.codes import (
     ANS_VISIBILITY,
+    ENCOUNTERS,
     HL7_CONFIDENTIALITY,
     OID_DMP_CUSTODIAN,
     TEMPLATE_CI_SIS,
@@ -69,6 +70,11 @@ VERSION: Final = Rule(code="CDA-HDR-12", sentence="Le numéro de version n'est p
 MANDATORY_NULL: Final = Rule(
     code="CDA-HDR-13", sentence="Un élément obligatoire de l'en-tête est déclaré absent (nullFlavor).", source=_SM
 )
+ENCOUNTER_KIND: Final = Rule(
+    code="CDA-ENC-01",
+    sentence="Le type de prise en charge n'est pas dans la liste JDV_J142.",
+    source="NOS JDV_J142",
+)
 CUSTODIAN: Final = Rule(
     code="CDA-ORG-01", sentence="La structure qui conserve n'est pas identifiée par un Struct_IdNat.", source=_SM
 )
@@ -104,6 +110,7 @@ RULES: Final = (
     LANGUAGE,
     VERSION,
     MANDATORY_NULL,
+    ENCOUNTER_KIND,
     CUSTODIAN,
     PERSON_ID,
     SIGNATURE,
@@ -116,6 +123,22 @@ RULES: Final = (
 )
 
 _NEVER_NULL: Final = (
+    "realmCode",
+    "typeId",
+    "author/h:time",
+    "author/h:assignedAuthor/h:id",
+    "author/h:assignedAuthor/h:code",
+    "author/h:assignedAuthor/h:assignedPerson/h:name",
+    "custodian/h:assignedCustodian/h:representedCustodianOrganization/h:id",
+    "legalAuthenticator/h:time",
+    "legalAuthenticator/h:signatureCode",
+    "legalAuthenticator/h:assignedEntity/h:id",
+    "legalAuthenticator/h:assignedEntity/h:assignedPerson/h:name",
+    "relatedDocument",
+    "relatedDocument/h:parentDocument/h:id",
+    "componentOf/h:encompassingEncounter/h:code",
+    "componentOf/h:encompassingEncounter/h:location/h:healthCareFacility/h:code",
+    "component",
     "id",
     "code",
     "title",
@@ -157,7 +180,7 @@ def _present(root: etree._Element, path: str) -> Iterator[etree._Element]:
 def _identification(root: etree._Element, *, for_dmp: bool) -> Iterator[Finding]:
     for name in _NEVER_NULL:
         if any(item.get("nullFlavor") is not None for item in root.findall(f"h:{name}", NS)):
-            yield MANDATORY_NULL.at(f"/{name}")
+            yield MANDATORY_NULL.at(f"/{name.replace('h:', '')}")
     for item in _present(root, "h:realmCode"):
         if item.get("code") != "FR":
             yield REALM.at("/realmCode")
@@ -232,12 +255,14 @@ def _people(root: etree._Element) -> Iterator[Finding]:
             yield SIGNATURE.at("/legalAuthenticator/signatureCode")
     base = "h:custodian/h:assignedCustodian/h:representedCustodianOrganization/h:id"
     for item in _present(root, base):
-        named = item.get("root") == OID_STRUCT_IDNAT and item.get("extension")
-        if not named and item.get("root") != OID_DMP_CUSTODIAN:
+        if item.get("root") not in (OID_STRUCT_IDNAT, OID_DMP_CUSTODIAN):
             yield CUSTODIAN.at("/custodian")
 
 
 def _act(root: etree._Element) -> Iterator[Finding]:
+    for item in _present(root, "h:componentOf/h:encompassingEncounter/h:code"):
+        if item.get("code") is not None and item.get("code") not in ENCOUNTERS:
+            yield ENCOUNTER_KIND.at("/componentOf/encompassingEncounter/code")
     event = root.find("h:documentationOf/h:serviceEvent", NS)
     if event is None:
         return
@@ -256,7 +281,9 @@ def _act(root: etree._Element) -> Iterator[Finding]:
 
 def _body(root: etree._Element) -> Iterator[Finding]:
     text = root.find("h:component/h:nonXMLBody/h:text", NS)
-    if text is None:
+    if text is None or text.get("nullFlavor") is not None:
+        if text is not None:
+            yield BASE64.at("/component/nonXMLBody/text")
         return
     if text.get("mediaType") not in SUPPORTED_MEDIA_TYPES:
         yield MEDIA.at("/component/nonXMLBody/text")

@@ -40,7 +40,8 @@ ATTRIBUTE: Final = Rule(code="CDA-STR-05", sentence="Un attribut obligatoire de 
 TEXT: Final = Rule(
     code="CDA-STR-06", sentence="Du texte se trouve là où seuls des éléments sont permis.", source=_SOURCE
 )
-RULES: Final = (UNKNOWN, ORDER, MISSING, TOO_MANY, ATTRIBUTE, TEXT)
+FIXED: Final = Rule(code="CDA-STR-07", sentence="Un attribut de l'en-tête n'a pas sa valeur fixe.", source=_SOURCE)
+RULES: Final = (UNKNOWN, ORDER, MISSING, TOO_MANY, ATTRIBUTE, TEXT, FIXED)
 
 # One line per class: name, cardinality mark (none = 1, ? = 0..1, + = 1..*, * = 0..*, {n} = 0..n), =type.
 # A choice is (a=A|b=B) with its own mark. realmCode, typeId and templateId begin every class (infrastructure root).
@@ -63,8 +64,12 @@ _MODELS: Final[Mapping[str, str]] = {
         " ethnicGroupCode?=CE sdtc:ethnicGroupCode*=CE guardian*=Guardian birthplace?=Birthplace"
         " languageCommunication*=LanguageCommunication"
     ),
-    "Guardian": ("id*=II code?=CE addr*=AD telecom*=TEL (guardianPerson=Person|guardianOrganization=Organization)"),
-    "Person": "name*=PN sdtc:desc?=ANY sdtc:asPatientRelationship?=ANY",
+    "Guardian": (
+        "id*=II code?=CE addr*=AD telecom*=TEL (guardianPerson=GuardianPerson|guardianOrganization=Organization)"
+    ),
+    "GuardianPerson": "name=ANY sdtc:desc?=ANY sdtc:asPatientRelationship?=ANY",
+    "NamedPerson": "name=PN sdtc:desc?=ANY sdtc:asPatientRelationship?=ANY",
+    "Person": "name?=PN sdtc:desc?=ANY sdtc:asPatientRelationship?=ANY",
     "Organization": (
         "id*=II name?=ON telecom*=TEL addr*=AD standardIndustryClassCode?=CE asOrganizationPartOf?=PartOf"
     ),
@@ -74,14 +79,14 @@ _MODELS: Final[Mapping[str, str]] = {
     "LanguageCommunication": "languageCode?=CS modeCode?=CE proficiencyLevelCode?=CE preferenceInd?=ANY",
     "Author": "functionCode?=CE time=TS assignedAuthor=AssignedAuthor",
     "AssignedAuthor": (
-        "id+=II code?=CE addr*=AD telecom*=TEL (assignedPerson?=Person|assignedAuthoringDevice?=Device)"
+        "id+=II code?=CE addr*=AD telecom*=TEL (assignedPerson?=NamedPerson|assignedAuthoringDevice?=Device)"
         " representedOrganization?=Organization"
     ),
     "Device": "code?=CE manufacturerModelName=ANY softwareName=ANY asMaintainedEntity*=Maintained",
     "Maintained": "effectiveTime?=IVL_TS maintainingPerson=Person",
     "DataEnterer": "time?=TS assignedEntity=AssignedEntity",
     "AssignedEntity": (
-        "id+=II code?=CE addr*=AD telecom*=TEL assignedPerson?=Person representedOrganization?=Organization"
+        "id+=II code?=CE addr*=AD telecom*=TEL assignedPerson?=NamedPerson representedOrganization?=Organization"
         " sdtc:patient?=ANY"
     ),
     "Informant": "(assignedEntity=AssignedEntity|relatedEntity=RelatedEntity)",
@@ -95,6 +100,10 @@ _MODELS: Final[Mapping[str, str]] = {
     ),
     "LegalAuthenticator": "time=TS signatureCode=CS sdtc:signatureText?=ANY assignedEntity=SignatoryEntity",
     "SignatoryEntity": (
+        "id=II code?=CE addr*=AD telecom*=TEL assignedPerson?=NamedPerson representedOrganization?=Organization"
+        " sdtc:patient?=ANY"
+    ),
+    "PerformerEntity": (
         "id=II code?=CE addr*=AD telecom*=TEL assignedPerson?=Person representedOrganization?=Organization"
         " sdtc:patient?=ANY"
     ),
@@ -107,7 +116,7 @@ _MODELS: Final[Mapping[str, str]] = {
     "Order": "id=II code?=CE priorityCode?=CE ps3-20:accessionNumber?=ANY",
     "DocumentationOf": "serviceEvent=ServiceEvent",
     "ServiceEvent": "id*=II code?=CE lab:statusCode?=CS effectiveTime?=IVL_TS performer*=Performer",
-    "Performer": "@typeCode functionCode?=CE time?=IVL_TS assignedEntity=SignatoryEntity",
+    "Performer": "@typeCode functionCode?=CE time?=IVL_TS assignedEntity=PerformerEntity",
     "RelatedDocument": "@typeCode parentDocument=ParentDocument",
     "ParentDocument": "id+=II code?=CE text?=ANY setId?=II versionNumber?=INT",
     "Authorization": "consent=Consent",
@@ -124,6 +133,31 @@ _MODELS: Final[Mapping[str, str]] = {
     "Component": "(nonXMLBody=NonXmlBody|structuredBody=StructuredBody)",
     "NonXmlBody": "text=ED confidentialityCode?=CE languageCode?=CS",
     "IVL_TS": "low?=TS center?=TS width?=ANY high?=TS",
+}
+# Attributes that have one value when they are written.
+_FIXED: Final[Mapping[str, Mapping[str, str]]] = {
+    "ClinicalDocument": {"classCode": "DOCCLIN", "moodCode": "EVN"},
+    "RecordTarget": {"typeCode": "RCT"},
+    "PatientRole": {"classCode": "PAT"},
+    "Patient": {"classCode": "PSN", "determinerCode": "INSTANCE"},
+    "NamedPerson": {"classCode": "PSN", "determinerCode": "INSTANCE"},
+    "Person": {"classCode": "PSN", "determinerCode": "INSTANCE"},
+    "Organization": {"classCode": "ORG", "determinerCode": "INSTANCE"},
+    "Author": {"typeCode": "AUT"},
+    "AssignedAuthor": {"classCode": "ASSIGNED"},
+    "AssignedEntity": {"classCode": "ASSIGNED"},
+    "SignatoryEntity": {"classCode": "ASSIGNED"},
+    "PerformerEntity": {"classCode": "ASSIGNED"},
+    "Custodian": {"typeCode": "CST"},
+    "LegalAuthenticator": {"typeCode": "LA"},
+    "Authenticator": {"typeCode": "AUTHEN"},
+    "DocumentationOf": {"typeCode": "DOC"},
+    "ServiceEvent": {"moodCode": "EVN"},
+    "RelatedDocument": {"typeCode": "RPLC"},
+    "ComponentOf": {"typeCode": "COMP"},
+    "Encounter": {"classCode": "ENC", "moodCode": "EVN"},
+    "Location": {"typeCode": "LOC"},
+    "NonXmlBody": {"classCode": "DOCBODY", "moodCode": "EVN"},
 }
 _INFRASTRUCTURE: Final = "realmCode*=CS typeId?=II templateId*=II"
 _NO_INFRASTRUCTURE: Final = frozenset({"ClinicalDocument", "IVL_TS"})
@@ -204,6 +238,9 @@ def _walk(typed: Typed, findings: list[Finding]) -> Iterator[Typed]:
     findings.extend(
         ATTRIBUTE.at(f"{typed.path}/@{name}") for name in model.attributes if typed.element.get(name) is None
     )
+    for name, value in _FIXED.get(typed.type_name, {}).items():
+        if typed.element.get(name, value) != value:
+            findings.append(FIXED.at(f"{typed.path}/@{name}"))
     if _has_text(typed.element):
         findings.append(TEXT.at(typed.path or "/"))
     for child in _match(typed, model, findings):

@@ -78,6 +78,21 @@ def add(path: str, tag: str, *, at: int | None = None, value: str | None = None,
     return change
 
 
+def rename(path: str, tag: str) -> Change:
+    def change(root: etree._Element) -> None:
+        _find(root, path).tag = f"{{{NS['h']}}}{tag}"
+
+    return change
+
+
+def fresh_ins(root: etree._Element) -> None:
+    """Give the patient a second matricule, a right one."""
+    first = _find(root, INS_ID)
+    second = etree.fromstring(etree.tostring(first))
+    second.set("extension", "275126322074974")
+    first.addnext(second)
+
+
 def swap(path: str) -> Change:
     """Move an element after its next brother."""
 
@@ -121,6 +136,19 @@ MUTATIONS: list[tuple[str, Change]] = [
     ("CDA-STR-04", repeat("title")),
     ("CDA-STR-05", drop_attribute("relatedDocument", "typeCode")),
     ("CDA-STR-06", text("author", "texte")),
+    ("CDA-STR-07", put(ROLE, classCode="EMP")),
+    ("CDA-STR-07", put("relatedDocument", typeCode="APND")),
+    ("CDA-STR-03", drop("author/assignedAuthor/assignedPerson/name")),
+    ("CDA-DT-11", repeat(f"{ROLE}/telecom")),
+    ("CDA-DT-11", repeat("author/assignedAuthor/id")),
+    ("CDA-DT-12", put("relatedDocument/parentDocument/versionNumber", value="x")),
+    ("CDA-DT-13", drop_attribute("author/assignedAuthor/representedOrganization/id", "extension")),
+    ("CDA-DT-14", put(f"{EVENT}/performer", nullFlavor="UNK")),
+    ("CDA-DT-02", drop("componentOf/encompassingEncounter/effectiveTime/low")),
+    ("CDA-DT-06", drop_attribute("author/assignedAuthor/addr", "nullFlavor")),
+    ("CDA-ENC-01", put("componentOf/encompassingEncounter/code", code="XXX")),
+    ("CDA-HDR-13", put("author/time", nullFlavor="UNK")),
+    ("CDA-HDR-13", put("componentOf/encompassingEncounter/location/healthCareFacility/code", nullFlavor="UNK")),
     ("CDA-DT-01", add(f"{ROLE}", "telecom", at=3, nullFlavor="NP")),
     ("CDA-DT-02", put("author/time", value="200909")),
     ("CDA-DT-03", put(f"{ROLE}/telecom", value="0102030405")),
@@ -151,7 +179,7 @@ MUTATIONS: list[tuple[str, Change]] = [
     ),
     ("CDA-PRO-01", drop_attribute("author/assignedAuthor/id", "extension")),
     ("CDA-PRO-02", put("legalAuthenticator/signatureCode", code="X")),
-    ("CDA-ACT-01", drop(f"{EVENT}/effectiveTime/low")),
+    ("CDA-ACT-01", rename(f"{EVENT}/effectiveTime/low", "high")),
     ("CDA-ACT-02", repeat(f"{EVENT}/performer")),
     (
         "CDA-ACT-03",
@@ -167,7 +195,7 @@ MUTATIONS: list[tuple[str, Change]] = [
     ("CDA-PAT-04", put(INS_ID, extension="226027505612369")),
     ("CDA-PAT-05", drop(f"{ROLE}/patient/birthplace")),
     ("CDA-PAT-05", drop_attribute(f"{NAME}/given[@qualifier='BR']", "qualifier")),
-    ("CDA-PAT-06", repeat(INS_ID)),
+    ("CDA-PAT-06", fresh_ins),
     ("CDA-PAT-07", put(f"{ROLE}/id[2]", root="1.2.250.1.213.1.4.2")),
     ("CDA-PAT-08", swap(INS_ID)),
     ("CDA-PAT-09", drop_attribute(f"{ROLE}/id[2]", "extension")),
