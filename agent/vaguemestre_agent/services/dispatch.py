@@ -92,6 +92,7 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
+        self._draining = False
         self.trouble: str | None = None
 
     async def run(self) -> None:
@@ -109,6 +110,12 @@ class DispatchService:
                     self.trouble = error.code
                     pause_s = STORE_RETRY_S
                 await self._wake.wait(self._clock, pause_s)
+
+    async def drain(self) -> None:
+        """Claim nothing more and wait for the sendings under way. Cancellation: they are then in doubt at restart."""
+        self._draining = True
+        for _ in range(self._settings.senders):
+            await self._free.acquire()
 
     async def _round(self, group: asyncio.TaskGroup, seen_boot_s: float | None) -> float:
         """Start all that may start now; return the boot-time clock of this round."""
@@ -146,7 +153,7 @@ class DispatchService:
         return min(wait, self._settings.idle_s)
 
     async def _start_sendings(self, group: asyncio.TaskGroup) -> None:
-        while not self._free.locked():
+        while not self._free.locked() and not self._draining:
             professionals = self._professionals()
             if not professionals:
                 return

@@ -19,7 +19,8 @@ from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import DocumentId, HoldKind, OrderId, OrderKind
 from vaguemestre_core.ports import ClockPort, RandomPort, StorePort
 from vaguemestre_core.records import Acceptance, Accepted, Client
-from vaguemestre_documents.document_metadata import DocumentSummary, parse_document_metadata, parse_ready_metadata
+from vaguemestre_documents.document_metadata import DocumentSummary
+from vaguemestre_documents.metadata_parsing import parse_document_metadata, parse_ready_metadata
 
 READY_CDA_TYPES: Final = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
 CLIENT_REF_MAX_CHARS: Final = 128

@@ -1,0 +1,299 @@
+"""The composition root: reads the settings, picks the adapters, starts the services in order, says ready last.
+
+The only module that knows everything. Order: lock, keys, store with recovery, way to the services, preparation,
+sessions, dispatch, local API, ready. Stop in reverse: refuse requests, drain the sendings with a deadline, close the
+store last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
+from vaguemestre_agent.adapters.http import TlsFiles, silence_library_loggers
+from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, load_keys
+from vaguemestre_agent.adapters.preparer.worker import WorkerPreparer
+from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
+from vaguemestre_agent.adapters.signing.software import SoftwareSigner
+from vaguemestre_agent.adapters.system.clock import SystemClock
+from vaguemestre_agent.adapters.system.failpoints import Unarmed
+from vaguemestre_agent.adapters.system.random import SystemRandom
+from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, UnconfiguredProxy
+from vaguemestre_agent.localapi.firstpairing import keep_first_code
+from vaguemestre_agent.localapi.listening import Listening, transport_for
+from vaguemestre_agent.localapi.lock import AgentLock
+from vaguemestre_agent.localapi.server import LocalApi
+from vaguemestre_agent.paths import AgentPaths
+from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
+from vaguemestre_agent.profiles.model import ServiceProfile
+from vaguemestre_agent.services.clients import ClientService
+from vaguemestre_agent.services.dispatch import DispatchService
+from vaguemestre_agent.services.facade import AgentBackend
+from vaguemestre_agent.services.intake import IntakeService
+from vaguemestre_agent.services.orders import OrderService
+from vaguemestre_agent.services.preparation import PreparationService
+from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.values import HealthItem
+from vaguemestre_agent.services.wake import Wake
+from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
+from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
+from vaguemestre_core.records import Change
+from vaguemestre_queue.opening import DATABASE_FILE, open_store
+
+_log = logging.getLogger(__name__)
+KEYS_FILE = "keys.json"
+
+
+def _same_store(store: StorePort) -> StorePort:
+    return store
+
+
+def _same_dmp(dmp: DmpPort) -> DmpPort:
+    return dmp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What may be replaced in an agent: real by default; the self-tests seed bugs here.
+
+    Attributes:
+        clock, random, failpoints: ports to the machine.
+        around_store, around_dmp: wrappers.
+        recovering: False leaves what was on the way on the way.
+    """
+
+    clock: ClockPort = field(default_factory=SystemClock)
+    random: RandomPort = field(default_factory=SystemRandom)
+    failpoints: FailpointPort = field(default_factory=Unarmed)
+    around_store: Callable[[StorePort], StorePort] = _same_store
+    around_dmp: Callable[[DmpPort], DmpPort] = _same_dmp
+    recovering: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Services:
+    """The way to the national services."""
+
+    profile: ServiceProfile
+    proxy: ProxyPort
+    dmp: DmpPort
+    is_configured: bool
+
+
+def load_profile(name: str) -> ServiceProfile:
+    """Return a shipped profile by its name, or the profile of a file. Raises InvalidInput PROFILE_…."""
+    return read_profile(Path(name)) if name.endswith(".toml") else shipped_profile(name)
+
+
+def key_store(settings: Settings, paths: AgentPaths) -> KeyStore:
+    """Return the key store the settings ask for."""
+    if settings.agent.key_store is KeyStoreKind.FILE:
+        return FileKeyStore(paths.state / KEYS_FILE)
+    return SystemKeyStore(paths.state.name)
+
+
+@asynccontextmanager
+async def _services(settings: ServiceSettings, parts: Parts) -> AsyncIterator[_Services]:
+    profile = load_profile(settings.profile)
+    if not settings.proxy_url:
+        yield _Services(profile=profile, proxy=UnconfiguredProxy(), dmp=UnconfiguredDmp(), is_configured=False)
+        return
+    endpoint = DmpEndpoint(
+        base_url=settings.proxy_url,
+        tls=TlsFiles(
+            ca_file=_file(settings.ca_file),
+            certificate_file=_file(settings.client_certificate),
+            key_file=_file(settings.client_key),
+        ),
+        trust_env=settings.trust_env,
+    )
+    signer = await asyncio.to_thread(_signer, settings)
+    client = endpoint.open_client(passed=parts.failpoints.hit)
+    try:
+        yield _Services(
+            profile=profile,
+            proxy=EsanteProxy(client, profile, parts.clock),
+            dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer),
+            is_configured=True,
+        )
+    finally:
+        await client.aclose()
+
+
+def _take(lock: AgentLock, paths: AgentPaths) -> None:
+    """Take the home's lock before anything else is opened. Raises Conflict AGENT_ALREADY_RUNNING."""
+    paths.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock.take()
+
+
+def _file(path: str) -> Path | None:
+    return Path(path) if path else None
+
+
+def _signer(settings: ServiceSettings) -> SoftwareSigner | None:
+    if not settings.signing_certificate:
+        return None
+    return SoftwareSigner(Path(settings.signing_certificate).read_bytes(), Path(settings.signing_key).read_bytes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningAgent:
+    """An agent whose local API answers.
+
+    Attributes:
+        backend: its services.
+    """
+
+    backend: AgentBackend
+
+
+@asynccontextmanager
+async def running_agent(
+    settings: Settings, paths: AgentPaths, parts: Parts | None = None
+) -> AsyncIterator[RunningAgent]:
+    """Run an agent while the block runs.
+
+    Args:
+        settings: its settings.
+        paths: where it lives.
+        parts: what to replace in it.
+
+    Raises:
+        VaguemestreError: with the code of what prevents the start; nothing was changed.
+    """
+    parts = parts or Parts()
+    silence_library_loggers()
+    lock = AgentLock(paths.lock)
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_take, lock, paths)
+        stack.callback(lock.free)
+        keys = await asyncio.to_thread(
+            lambda: load_keys(
+                key_store(settings, paths), parts.random, store_exists=(paths.state / DATABASE_FILE).exists()
+            )
+        )
+        store: StorePort = parts.around_store(
+            await stack.enter_async_context(
+                open_store(paths.state, keys, parts.clock, parts.random, parts.failpoints, recovering=parts.recovering)
+            )
+        )
+        services = await stack.enter_async_context(_services(settings.services, parts))
+        preparer = await stack.enter_async_context(
+            aclosing(
+                WorkerPreparer(
+                    zone=ZoneInfo(settings.deferral.zone),
+                    deadline_s=settings.preparation.deadline_s,
+                    memory_bytes=settings.preparation.memory_mib * 1024 * 1024,
+                )
+            )
+        )
+        running = await stack.enter_async_context(
+            _running_services(settings, parts, store, services, preparer, paths.first_code)
+        )
+        api = LocalApi(running.backend, parts.random)
+        await stack.enter_async_context(Listening(api, transport_for(paths.endpoint.address)))
+        _log.info("agent.ready")
+        yield running
+
+
+@asynccontextmanager
+async def _running_services(
+    settings: Settings,
+    parts: Parts,
+    store: StorePort,
+    services: _Services,
+    preparer: PreparerPort,
+    first_code: Path,
+) -> AsyncIterator[RunningAgent]:
+    prepare_wake, dispatch_wake = Wake(), Wake()
+
+    def on_change(change: Change) -> None:
+        prepare_wake.ring()
+        dispatch_wake.ring()
+
+    sessions = SessionService(
+        store,
+        services.proxy,
+        parts.clock,
+        parts.random,
+        station=settings.agent.station or socket.gethostname(),
+        longest_s=services.profile.proxy.session_max_s,
+        connect_s=services.profile.proxy.connect_read_s,
+        changed=dispatch_wake.ring,
+    )
+    preparation = PreparationService(
+        store=store,
+        preparer=preparer,
+        clock=parts.clock,
+        random=parts.random,
+        failpoints=parts.failpoints,
+        retry=settings.retry,
+        wake=prepare_wake,
+    )
+    dispatch = DispatchService(
+        store,
+        parts.around_dmp(services.dmp),
+        sessions,
+        parts.clock,
+        parts.random,
+        parts.failpoints,
+        settings.retry,
+        settings.dispatch,
+        dispatch_wake,
+    )
+
+    def health_items() -> Sequence[HealthItem]:
+        trouble = dispatch.trouble
+        return (
+            HealthItem(code="STORE_OK" if trouble is None else trouble, ok=trouble is None),
+            HealthItem(
+                code="PROXY_CONFIGURED" if services.is_configured else "PROXY_NOT_CONFIGURED", ok=services.is_configured
+            ),
+            HealthItem(
+                code="STOPPED_CLEANLY" if store.recovery.previous_stop_clean else "RECOVERED",
+                ok=True,
+                params={"doubtful": store.recovery.doubtful, "incarnated": store.recovery.incarnated},
+            ),
+        )
+
+    backend = AgentBackend(
+        store=store,
+        client_service=ClientService(store, parts.clock, parts.random),
+        intake=IntakeService(
+            store=store, sessions=sessions, clock=parts.clock, random=parts.random, policy=settings.deferral
+        ),
+        order_service=OrderService(store=store, sessions=sessions, clock=parts.clock),
+        sessions=sessions,
+        clock=parts.clock,
+        dispatch_wake=dispatch_wake,
+        version=version("vaguemestre"),
+        health_items=health_items,
+    )
+    stop_listening = store.listen(on_change)
+    async with asyncio.TaskGroup() as group:
+        started = asyncio.Event()
+        tasks = [
+            group.create_task(sessions.run(started), name="sessions"),
+            group.create_task(preparation.run(), name="preparation"),
+            group.create_task(dispatch.run(), name="dispatch"),
+            group.create_task(keep_first_code(backend, first_code, parts.clock), name="first-code"),
+        ]
+        await started.wait()
+        try:
+            yield RunningAgent(backend=backend)
+        finally:
+            stop_listening()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.agent.drain_s):
+                    await dispatch.drain()
+            for task in tasks:
+                task.cancel()

@@ -1,0 +1,3 @@
+"""A small practice on one machine: the sandbox and the agent as processes, for the demonstration and the self-tests."""
+
+from __future__ import annotations

@@ -1,0 +1,92 @@
+"""The agent as a child process, and the LGC that talks to it: pairing, sessions, deposits that survive its death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vaguemestre_agent.paths import agent_paths
+from vaguemestre_agent.practice.documents import DOCTOR, OID_ROOT
+from vaguemestre_agent.practice.processes import Child, start_module
+from vaguemestre_agent.practice.sandbox import SandboxFacts, open_proxy_session
+from vaguemestre_api import wire
+from vaguemestre_api.client import Client, Credentials
+from vaguemestre_api.failures import AgentNotRunning, AgentSilent
+from vaguemestre_core.errors import ServiceError
+
+START_S: Final = 30.0
+ACTOR: Final = wire.Actor(user="dr-essai", role="medecin", rpps=DOCTOR[1:])
+
+
+@dataclass(slots=True)
+class Practice:
+    """An agent's home, the sandbox it talks to, and an LGC paired with it.
+
+    Attributes:
+        home: the agent's home.
+        environment: what makes an agent use that home.
+        facts: the sandbox.
+        module: what is run as the agent.
+        credentials: the LGC's, once paired.
+    """
+
+    home: Path
+    environment: Mapping[str, str]
+    facts: SandboxFacts
+    module: str = "vaguemestre_agent"
+    credentials: Credentials | None = None
+    cookie: tuple[str, str] | None = None
+
+    async def start(self, extra: Mapping[str, str] | None = None) -> Child:
+        """Start an agent; it may not be ready yet."""
+        return await start_module(self.module, ["agent"], self.home, "agent", {**self.environment, **(extra or {})})
+
+    def client(self, timeout_s: float = 10.0) -> Client:
+        """Return the LGC's connection to the agent."""
+        paths = agent_paths({**os.environ, **self.environment})
+        return Client(paths.endpoint, self.credentials, actor=ACTOR, timeout_s=timeout_s, start_grace_s=START_S)
+
+    async def wait_ready(self, child: Child, timeout_s: float = START_S) -> None:
+        """Wait until the agent answers. Raises ServiceError CHILD_ENDED, CHILD_SILENT."""
+        try:
+            async with asyncio.timeout(timeout_s), self.client() as client:
+                while True:
+                    if not child.is_alive:
+                        raise ServiceError("CHILD_ENDED", status=child.process.returncode)
+                    with contextlib.suppress(AgentNotRunning, AgentSilent):
+                        await client.health()
+                        return
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise ServiceError("CHILD_SILENT") from error
+
+    async def pair(self) -> None:
+        """Pair the LGC with the code that only this user can read."""
+        code_file = agent_paths({**os.environ, **self.environment}).first_code
+        async with asyncio.timeout(START_S):
+            while not code_file.exists():  # noqa: ASYNC110 - a file gives no event
+                await asyncio.sleep(0.02)
+        product = wire.Product(
+            lps_name="LGC Essai",
+            lps_version="1.0",
+            lps_id="0001",
+            homologation_id="ESSAI-0001",
+            proxy_client_id=self.facts.client_id,
+            oid_root=OID_ROOT,
+        )
+        async with self.client() as client:
+            paired = await client.pair(code_file.read_text("ascii").strip(), "LGC Essai", product)
+        self.credentials = Credentials(client_id=paired.client.client_id, secret=paired.secret)
+
+    async def open_session(self, *, fresh: bool = False) -> None:
+        """Give the agent the LGC's own session at the proxy, opened once."""
+        if self.cookie is None or fresh:
+            self.cookie = await open_proxy_session(self.facts, DOCTOR)
+        request = wire.AdoptSessionRequest(national_id=DOCTOR, cookie=self.cookie[0], session_state=self.cookie[1])
+        async with self.client() as client:
+            await client.adopt_session(request)

@@ -1,0 +1,51 @@
+"""The resident process: an agent that runs until it is told to stop, and says why when it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from vaguemestre_agent.adapters.system.failpoints import from_environment
+from vaguemestre_agent.composition import Parts, running_agent
+from vaguemestre_agent.paths import AgentPaths, agent_paths
+from vaguemestre_agent.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+
+def run_agent(parts: Parts | None = None) -> None:
+    """Run an agent of this environment's home until SIGTERM, SIGINT or Ctrl-C.
+
+    Args:
+        parts: what to replace in it; by default only the failpoints that the environment arms.
+
+    Raises:
+        VaguemestreError: what prevents the start, with its code.
+    """
+    paths = agent_paths(os.environ)
+    settings = load_settings(paths.config, os.environ)
+    configure_logging(settings)
+    asyncio.run(_serve(settings, paths, parts or Parts(failpoints=from_environment(os.environ))))
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send the log to standard error, one line an event; libraries speak only when something is wrong."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for name in ("vaguemestre_agent", "vaguemestre_queue", "vaguemestre_core", "vaguemestre_documents"):
+        logging.getLogger(name).setLevel(settings.agent.log_level)
+
+
+async def _serve(settings: Settings, paths: AgentPaths, parts: Parts) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+    async with running_agent(settings, paths, parts):
+        await stop.wait()
+        _log.info("agent.stopping")
