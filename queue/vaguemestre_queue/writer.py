@@ -1,11 +1,14 @@
 """The one thread that writes: work waiting together is committed together (group commit).
 
 Each piece of work runs in a savepoint of the group's transaction; its result is given only after the commit, so whoever
-is answered is durable. A piece that fails is undone alone. Source: docs/adr/0003.
+is answered is durable. A piece that fails is undone alone. Nothing that a piece, a failpoint or a listener raises ends
+the thread: its callers would wait for ever. Diagnostics: ``store.commit_failed``, ``store.telling_failed``.
+Source: docs/adr/0003.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -13,10 +16,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-from vaguemestre_core.errors import StoreError, VaguemestreError
+from vaguemestre_core.errors import StoreError, UnexpectedError, VaguemestreError
 from vaguemestre_core.records import Change
 from vaguemestre_queue.connection import Connection
 
+_log = logging.getLogger(__name__)
 GROUP_MAX: Final = 256  # pieces of work in one commit
 T = TypeVar("T")
 
@@ -57,6 +61,7 @@ class Writer:
         self._waiting: deque[Piece[object]] = deque()
         self._condition = threading.Condition()
         self._stopping = False
+        self._open = False  # a transaction that could not be rolled back may still be there
         self._thread = threading.Thread(target=self._run, name="vaguemestre-store-writer", daemon=True)
 
     def start(self) -> None:
@@ -71,8 +76,12 @@ class Writer:
         self._thread.join()
 
     def submit(self, work: Callable[[Connection, list[Change]], T]) -> Future[T]:
-        """Give a piece of work; the future ends after its commit. Raises StoreError STORE_CLOSED."""
+        """Give a piece of work; the future ends after its commit. Raises StoreError STORE_CLOSED.
+
+        What was given is done: cancelling the future changes nothing, a caller that goes away is only not told.
+        """
         piece: Piece[T] = Piece(work)
+        piece.future.set_running_or_notify_cancel()
         with self._condition:
             if self._stopping:
                 raise StoreError("STORE_CLOSED")
@@ -93,24 +102,46 @@ class Writer:
     def _commit(self, group: list[Piece[object]]) -> None:
         changes: list[Change] = []
         try:
+            if self._open:
+                self._roll_back()
             self._connection.run("BEGIN IMMEDIATE")
+            self._open = False
             for piece in group:
                 self._do(piece, changes)
             self._before_commit()
             self._connection.run("COMMIT")
-        except VaguemestreError as error:
-            with suppress(StoreError):  # SQLite has already rolled back after some errors
-                self._connection.run("ROLLBACK")
-            for piece in group:
-                piece.future.set_exception(piece.error or error)
+        except Exception as error:  # noqa: BLE001 - told to every caller of the group; the thread goes on
+            self._refuse(group, error)
             return
-        self._after_commit()
-        self._committed(changes)
+        try:
+            self._after_commit()
+            self._committed(changes)
+        except Exception as error:  # noqa: BLE001 - it is committed whatever became of the telling
+            _log.error("store.telling_failed error=%s", type(error).__name__)
         for piece in group:
             if piece.error is None:
                 piece.future.set_result(piece.result)
             else:
                 piece.future.set_exception(piece.error)
+
+    def _refuse(self, group: list[Piece[object]], error: Exception) -> None:
+        """Undo the transaction and tell every caller of the group."""
+        self._roll_back()
+        failure: VaguemestreError
+        if isinstance(error, VaguemestreError):
+            failure = error
+        else:
+            failure = UnexpectedError()
+            failure.__cause__ = error
+        _log.error("store.commit_failed code=%s error=%s pieces=%d", failure.code, type(error).__name__, len(group))
+        for piece in group:
+            piece.future.set_exception(piece.error or failure)
+
+    def _roll_back(self) -> None:
+        self._open = True
+        with suppress(StoreError):  # SQLite has already rolled back after some errors
+            self._connection.run("ROLLBACK")
+            self._open = False
 
     def _do(self, piece: Piece[object], changes: list[Change]) -> None:
         mine: list[Change] = []

@@ -97,7 +97,7 @@ class RecordingVfs(apsw.VFS):
         """Return the name: there is one folder."""
         return PurePath(name).name
 
-    def xOpen(  # type: ignore[override]  # apsw takes any object with the methods of a file
+    def xOpen(  # type: ignore[override]  # noqa: N802 - SQLite's name; apsw takes any object with a file's methods
         self, name: object, flags: list[int]
     ) -> RecordedFile:
         """Open or create a file."""
