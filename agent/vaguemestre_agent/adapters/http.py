@@ -141,6 +141,10 @@ async def _nothing() -> None:
     """Stand for a caller that has nothing to commit."""
 
 
+def _untold(_: str) -> None:
+    """Stand for a failpoint where a question leaves: only sendings have any."""
+
+
 class HttpClient:
     """Exchanges with one base URL over HTTP/1.1; no redirect, no cookie jar, no environment proxy unless asked.
 
@@ -241,7 +245,8 @@ class HttpClient:
                     await before_first_byte()
                     deadline.reschedule(loop.time() + timeouts.total_s)
 
-                request.stream = _Body(body, commit, progress, self._passed)
+                passed = _untold if before_first_byte is _nothing else self._passed
+                request.stream = _Body(body, commit, progress, passed)
                 return await self._exchange(request, progress, answer_max_bytes)
         except _Aborted:
             refusal = progress.refusal

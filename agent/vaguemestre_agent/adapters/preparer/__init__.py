@@ -1,0 +1,3 @@
+"""The preparation of documents in a process of its own."""
+
+from __future__ import annotations
