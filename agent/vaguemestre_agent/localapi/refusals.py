@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vaguemestre_agent.localapi.findings import Defect, findings_of
 from vaguemestre_api import wire
 from vaguemestre_api.jsontypes import JsonScalar
 from vaguemestre_api.messages import fill, message
@@ -43,7 +44,7 @@ class RequestInvalid(InvalidInput):
 
     def __init__(self, findings: Sequence[tuple[str, str]]) -> None:
         super().__init__("REQUEST_INVALID", count=len(findings), pointer=findings[0][1] if findings else "")
-        self.findings = tuple(findings)
+        self.findings = tuple(Defect(code=code, pointer=pointer) for code, pointer in findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def status_of(error: VaguemestreError) -> int:
 def refusal(error: VaguemestreError, support_id: str, *, closes: bool = False) -> Refusal:
     """Return the problem that tells this error.
 
-    A ``findings`` attribute of (code, JSON pointer) pairs, or a ``pointer`` parameter, becomes the list ``errors``.
+    Its findings, or the place its ``pointer`` parameter names, become the list ``errors``.
     """
     text = message(error.code)
     status = status_of(error)
@@ -98,19 +99,10 @@ def refusal(error: VaguemestreError, support_id: str, *, closes: bool = False) -
             link=text.link,
             support_id=support_id,
             params=params,
-            errors=tuple(_findings(error)),
+            errors=tuple(
+                wire.Finding(pointer=item.pointer, code=item.code, title=item.sentence) for item in findings_of(error)
+            ),
         ),
         headers=headers,
         closes=closes,
     )
-
-
-def _findings(error: VaguemestreError) -> Sequence[wire.Finding]:
-    listed = getattr(error, "findings", None)
-    pairs: list[tuple[str, str]] = []
-    if isinstance(listed, tuple):
-        pairs = [(item[0], item[1]) for item in listed if isinstance(item, tuple) and len(item) == 2]
-    pointer = error.params.get("pointer")
-    if not pairs and isinstance(pointer, str):
-        pairs = [(error.code, pointer)]
-    return [wire.Finding(pointer=where, code=code, title=message(code).title) for code, where in pairs]

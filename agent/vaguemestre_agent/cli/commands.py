@@ -1,0 +1,68 @@
+"""The table of commands: name → module and one French line. Adding a command is one line here and one module.
+
+A command's module defines ``configure(parser, common)`` and ``run(arguments, console) -> int`` (see ``Command``). A
+line whose module is not installed (a part that a workstation leaves out) is not shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final, Protocol, cast
+
+from vaguemestre_agent.cli.console import Console
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    def configure(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+        """Add the command's arguments; sub-commands take ``common`` as a parent."""
+
+    def run(self, arguments: argparse.Namespace, console: Console) -> int:
+        """Do it; return the exit status. Raises VaguemestreError, ClientFailure: ``main`` tells them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the table."""
+
+    module: str
+    summary: str
+    passes_through: bool = False  # its words go unread to another program
+
+    def is_installed(self) -> bool:
+        """Say whether the module is there, without importing it."""
+        return importlib.util.find_spec(self.module) is not None
+
+    def load(self) -> Command:
+        """Import the module."""
+        module: ModuleType = importlib.import_module(self.module)
+        return cast("Command", module)
+
+
+_PACKAGE: Final = "vaguemestre_agent.cli"
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "agent": Entry(module=f"{_PACKAGE}.agent", summary="lancer l'agent de ce poste"),
+    "health": Entry(module=f"{_PACKAGE}.health", summary="état de l'agent"),
+    "pair": Entry(module=f"{_PACKAGE}.pair", summary="jumeler un logiciel, lister, révoquer"),
+    "documents": Entry(module=f"{_PACKAGE}.documents", summary="déposer, suivre, construire ou vérifier un document"),
+    "orders": Entry(module=f"{_PACKAGE}.orders", summary="ordres d'envoi : voir, bloquer, annuler, envoyer"),
+    "events": Entry(module=f"{_PACKAGE}.events", summary="suivre les changements"),
+    "session": Entry(module=f"{_PACKAGE}.session", summary="session du Proxy e-santé"),
+    "ledger": Entry(module=f"{_PACKAGE}.ledger", summary="registre : vérifier, exporter"),
+    "requirements": Entry(module=f"{_PACKAGE}.requirements", summary="exigences, tests et preuves"),
+    "sandbox": Entry(
+        module=f"{_PACKAGE}.sandbox", summary="services nationaux simulés, sur ce poste", passes_through=True
+    ),
+    "selftest": Entry(module=f"{_PACKAGE}.selftest", summary="contrôle de l'installation"),
+    "bench": Entry(module=f"{_PACKAGE}.bench", summary="mesures"),
+    "demo": Entry(module=f"{_PACKAGE}.demo", summary="démonstration complète"),
+    "openapi": Entry(module=f"{_PACKAGE}.openapi", summary="document OpenAPI de l'API locale"),
+    "version": Entry(module=f"{_PACKAGE}.version", summary="version"),
+}

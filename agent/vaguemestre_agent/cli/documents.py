@@ -1,0 +1,187 @@
+"""``vaguemestre documents``: deposits and follows a document; builds or checks one on this workstation, sending nothing.
+
+Owns the reading and writing of files. ``build`` and ``check`` use the same code as the agent, without any agent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vaguemestre_agent.cli.connection import add_actor_options, ask
+from vaguemestre_agent.cli.console import Console, Exit
+from vaguemestre_agent.cli.orders import describe, situation
+from vaguemestre_agent.localapi.firstpairing import write_private
+from vaguemestre_api.client import DocumentBody
+from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.ids import oid_under
+
+if TYPE_CHECKING:
+    from vaguemestre_documents.metadata_schema import MetadataFinding
+
+_MEDIA_TYPES: Final[Mapping[str, str]] = {
+    ".pdf": "application/pdf",
+    ".xml": "text/xml",
+    ".rtf": "text/rtf",
+    ".txt": "text/plain",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}
+_STATUSES: Final[Mapping[str, str]] = {
+    "unknown": "inconnu",
+    "waiting": "en attente",
+    "sent": "envoyé",
+    "doubtful": "issue pas encore connue",
+    "stopped": "arrêté",
+    "refused": "refusé",
+}
+
+
+def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Add the sub-commands."""
+    verbs = parser.add_subparsers(dest="verb", metavar="ACTION", required=True)
+    putting = verbs.add_parser("put", parents=[common], help="déposer la version voulue d'un document")
+    putting.add_argument("client_ref", metavar="RÉFÉRENCE")
+    putting.add_argument("--hold", action="store_true", help="attendre qu'une personne lève le blocage")
+    putting.add_argument("--send-now", action="store_true", help="sans différé ; les minutes d'annulation restent")
+    putting.add_argument("--key", metavar="CLÉ", help="clé d'idempotence")
+    add_actor_options(putting)
+    building = verbs.add_parser("build", parents=[common], help="construire le CDA et ses métadonnées XDS, sans envoi")
+    building.add_argument("--oid-root", required=True, metavar="OID", help="branche d'OID du logiciel")
+    building.add_argument("--output", type=Path, default=Path(), metavar="DOSSIER", help="défaut : dossier courant")
+    for reading in (putting, building):
+        reading.add_argument("file", type=Path, metavar="FICHIER")
+        reading.add_argument("--metadata", type=Path, required=True, metavar="JSON")
+        reading.add_argument("--media-type", help="défaut : d'après l'extension")
+    showing = verbs.add_parser("show", parents=[common], help="où en est un document")
+    showing.add_argument("client_ref", metavar="RÉFÉRENCE")
+    checking = verbs.add_parser("check", parents=[common], help="vérifier un CDA, sans envoi")
+    checking.add_argument("file", type=Path, metavar="CDA")
+    checking.add_argument("--not-for-dmp", action="store_true", help="sans les règles propres au DMP")
+    checking.add_argument("--no-ins", action="store_true", help="l'identité n'est pas qualifiée : aucune INS permise")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Do the action."""
+    actions = {"put": _put, "show": _show, "build": _build, "check": _check}
+    return actions[arguments.verb](arguments, console)
+
+
+def _put(arguments: argparse.Namespace, console: Console) -> int:
+    document = DocumentBody(
+        metadata=_content(arguments.metadata), body=_content(arguments.file), media_type=_media_type(arguments)
+    )
+    accepted = ask(
+        arguments,
+        lambda client: client.put_document(
+            arguments.client_ref,
+            document,
+            hold=arguments.hold,
+            send_now=arguments.send_now,
+            idempotency_key=arguments.key,
+        ),
+    )
+    head = "Déjà accepté." if accepted.replayed else "Accepté : le document ne peut plus être perdu."
+    console.give(accepted, f"{head}\n{describe(accepted.order)}")
+    return Exit.OK
+
+
+def _show(arguments: argparse.Namespace, console: Console) -> int:
+    document = ask(arguments, lambda client: client.document(arguments.client_ref))
+    lines = [f"{document.client_ref} : {_STATUSES.get(document.status, document.status)}"]
+    lines += [f"  {order.order_id}  version {order.version}  {situation(order)}" for order in document.orders]
+    console.give(document, "\n".join(lines))
+    return Exit.OK
+
+
+def _build(arguments: argparse.Namespace, console: Console) -> int:
+    from vaguemestre_documents.preparation import (
+        FrozenIdentifiers,
+        PreparationFailure,
+        PreparationRequest,
+        prepare,
+    )
+    from vaguemestre_documents.xds.entry_json import entry_to_json
+
+    outcome = prepare(
+        PreparationRequest(
+            media_type=_media_type(arguments),
+            body=_content(arguments.file),
+            metadata=_content(arguments.metadata),
+            identifiers=FrozenIdentifiers(
+                document_id=oid_under(arguments.oid_root, secrets.randbits(100)),
+                set_id=oid_under(arguments.oid_root, secrets.randbits(100)),
+                version=1,
+            ),
+            now=datetime.now().astimezone(),
+            for_dmp=True,
+        )
+    )
+    if isinstance(outcome, PreparationFailure):
+        return _tell_findings(console, outcome.findings)
+    name = arguments.file.stem
+    cda, entry = arguments.output / f"{name}.cda.xml", arguments.output / f"{name}.xds.json"
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        write_private(cda, outcome.document.cda)
+        text = json.dumps(entry_to_json(outcome.document.entry), ensure_ascii=False, indent=2, sort_keys=True)
+        write_private(entry, text.encode())
+    except OSError:
+        raise InvalidInput("FILE_UNWRITABLE") from None
+    warnings = [{"code": item.code, "pointer": item.pointer, "sentence": item.sentence} for item in outcome.warnings]
+    lines = [f"Construit : {cda}, {entry}. Rien n'a été envoyé."]
+    lines += [f"  attention, {item.pointer or '/'} : {item.sentence}" for item in outcome.warnings]
+    console.give({"cda": str(cda), "xds": str(entry), "warnings": warnings}, "\n".join(lines))
+    return Exit.OK
+
+
+def _check(arguments: argparse.Namespace, console: Console) -> int:
+    """Check; status 1 when a rule is broken, 0 when there are warnings only."""
+    from vaguemestre_documents.cda.check import check_cda
+
+    findings = check_cda(
+        _content(arguments.file), for_dmp=not arguments.not_for_dmp, is_ins_allowed=not arguments.no_ins
+    )
+    errors = [item for item in findings if item.is_error]
+    shown = [
+        {
+            "code": item.rule.code,
+            "severity": item.rule.severity.value,
+            "path": item.path,
+            "sentence": item.rule.sentence,
+        }
+        for item in findings
+    ]
+    lines = [f"  {'✗' if item.is_error else '!'} {item.path or '/'} : {item.rule.sentence}" for item in findings]
+    lines.insert(0, f"Non conforme : {len(errors)} erreur(s)." if errors else "Conforme aux règles vérifiées ici.")
+    console.give({"conforming": not errors, "findings": shown}, "\n".join(lines))
+    return Exit.REFUSED if errors else Exit.OK
+
+
+def _tell_findings(console: Console, findings: tuple[MetadataFinding, ...]) -> int:
+    places = [(item.pointer, item.sentence) for item in findings]
+    console.fail("DOCUMENT_CHECK_FAILED", {"count": len(findings)}, errors=places)
+    return Exit.REFUSED
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise InvalidInput("FILE_UNREADABLE") from None
+
+
+def _media_type(arguments: argparse.Namespace) -> str:
+    if arguments.media_type:
+        return str(arguments.media_type)
+    found = _MEDIA_TYPES.get(arguments.file.suffix.lower())
+    if found is None:
+        raise InvalidInput("MEDIA_TYPE_UNKNOWN")
+    return found
