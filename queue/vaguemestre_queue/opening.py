@@ -102,7 +102,7 @@ async def open_store(
         raise
     store = Store(alive, connection, reader, marker, store_id, report, asyncio.get_running_loop())
     store.start()
-    _log.info("store.open unclaimed=%d doubtful=%d", report.unclaimed, report.doubtful)
+    _log.info("store.open", extra={"unclaimed": report.unclaimed, "doubtful": report.doubtful})
     try:
         yield store
     finally:

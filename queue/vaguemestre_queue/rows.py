@@ -19,8 +19,9 @@ Row: TypeAlias = dict[str, Value]
 COLUMNS: Final = (
     "order_id", "document_id", "client_id", "client_ref", "kind", "state", "version", "set_id", "unique_id",
     "type_code", "professional", "lane", "guard_facts", "request_digest", "accepted_at_us", "state_at_us",
-    "not_before_us", "undo_until_us", "undo_boot_s", "boot_id", "between_patients", "attempts", "next_attempt_at_us",
-    "waiting", "holds", "cancel_requested", "predecessor", "predecessor_unique_id", "depends_on", "failure_code",
+    "not_before_us", "undo_until_us", "undo_s", "undo_boot_s", "boot_id", "between_patients", "attempts",
+    "next_attempt_at_us", "waiting", "holds", "cancel_requested", "predecessor", "predecessor_unique_id",
+    "depends_on", "failure_code",
     "service_code", "doubt_since_us", "fact_version", "incarnation", "actor", "frozen_ids", "holder",
     "custody_epoch", "receipt", "given_digest", "prepared_digest", "signature_digest", "revision",
 )  # fmt: skip

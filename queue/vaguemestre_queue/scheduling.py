@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from vaguemestre_core.deferral import overdue_schedule
+from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_queue import ledger, rows, transitions
@@ -125,12 +126,14 @@ def refresh_overdue(
     """Give fresh undo minutes to what became due while nobody was there; return how many."""
     found = _authentic_rows(connection, context, "state = 'deferred' AND not_before_us < ?", [rows.to_us(older_than)])
     for row in found:
-        undo_s = (rows.as_int(row["undo_until_us"]) - rows.as_int(row["accepted_at_us"])) / 1e6
-        fresh = overdue_schedule(now, max(undo_s, 0.0), between_patients=bool(row["between_patients"]))
+        undo_s = row["undo_s"]
+        if not isinstance(undo_s, (int, float)):
+            raise StoreError("STORE_CORRUPT")
+        fresh = overdue_schedule(now, undo_s, between_patients=bool(row["between_patients"]))
         columns: Row = {
             "not_before_us": rows.to_us(fresh.not_before),
             "undo_until_us": rows.to_us(fresh.undo_until),
-            "undo_boot_s": boot_s + fresh.undo_s,
+            "undo_boot_s": float(boot_s + fresh.undo_s),
             "boot_id": boot_id,
         }
         transitions.touch(connection, context, row, "order.overdue", AGENT_ACTOR, changes, columns)

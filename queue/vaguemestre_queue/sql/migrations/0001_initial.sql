@@ -48,6 +48,7 @@ CREATE TABLE orders (
   state_at_us           INTEGER NOT NULL,
   not_before_us         INTEGER NOT NULL,
   undo_until_us         INTEGER NOT NULL,
+  undo_s                REAL NOT NULL,           -- length of the undo minutes, seconds: fresh ones are as long
   undo_boot_s           REAL NOT NULL,           -- boot-time clock at which the undo minutes end
   boot_id               TEXT NOT NULL,           -- boot in which undo_boot_s counts
   between_patients      INTEGER NOT NULL,        -- 1: may leave when the patient's file is closed
