@@ -80,7 +80,8 @@ def schedule(policy: DeferralPolicy, accepted_at: datetime, authority_until: dat
 def next_local_time(after: datetime, at: time, zone: str) -> datetime:
     """Return the first instant strictly after ``after`` when the local clock shows ``at``, in UTC.
 
-    On the night when that hour does not exist, the instant the clock jumps over it; when it exists twice, the first.
+    On the night when that hour does not exist, it comes as late after the jump as it would have come after the hour
+    jumped over (02:30 is then 03:30); when it exists twice, the first.
     """
     tz = ZoneInfo(zone)
     utc = ZoneInfo("UTC")

@@ -15,9 +15,9 @@ from vaguemestre_core.errors import InvalidInput
 PARIS = "Europe/Paris"
 EVENING = DeferralPolicy(mode=DeferralMode.EVENING, evening_at=time(19, 0))
 INSTANTS = st.datetimes(
-    min_value=datetime(2024, 1, 1),
-    max_value=datetime(2032, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 - made aware
+    min_value=datetime(2024, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(2032, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 POLICIES = st.builds(
     DeferralPolicy,

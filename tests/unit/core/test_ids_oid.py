@@ -23,7 +23,6 @@ def test_a_new_oid_is_valid_and_under_its_root(root: str, random_bits: int) -> N
 @given(st.sets(st.integers(2**100, 2**127), min_size=2, max_size=20))
 def test_two_numbers_give_two_oids_even_under_the_longest_root(numbers: set[int]) -> None:
     root = "1." + "2" * 38
-    assert len({number // 10**16 for number in numbers}) == len(numbers) or len(numbers) > 1
     oids = {oid_under(root, number) for number in numbers}
     assert len(oids) == len({str(number)[:23] for number in numbers})
 
