@@ -27,15 +27,12 @@ def run_agent(parts: Parts | None = None) -> None:
     """
     paths = agent_paths(os.environ)
     settings = load_settings(paths.config, os.environ)
-    configure_logging(settings)
+    set_log_level(settings)
     asyncio.run(_serve(settings, paths, parts or Parts(failpoints=from_environment(os.environ))))
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send the log to standard error, one line an event; libraries speak only when something is wrong."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+def set_log_level(settings: Settings) -> None:
+    """Let our own loggers say as much as the settings ask; libraries speak only when something is wrong."""
     for name in ("vaguemestre_agent", "vaguemestre_queue", "vaguemestre_core", "vaguemestre_documents"):
         logging.getLogger(name).setLevel(settings.agent.log_level)
 

@@ -106,7 +106,7 @@ class DispatchService:
                     self.trouble = None
                 except StoreError as error:
                     # Disk full, unplugged, read-only: what is accepted is kept, and nothing leaves until it is back.
-                    _log.error("dispatch.store_unavailable code=%s", error.code)
+                    _log.error("dispatch.store_unavailable", extra={"code": error.code})
                     self.trouble = error.code
                     pause_s = STORE_RETRY_S
                 await self._wake.wait(self._clock, pause_s)
@@ -175,7 +175,7 @@ class DispatchService:
         try:
             await self._send(order)
         except Conflict as error:
-            _log.info("send.overtaken code=%s", error.code)  # a person stopped it first: nothing left
+            _log.info("send.overtaken", extra={"code": error.code})  # a person stopped it first: nothing left
             await self._leave_clean(order, error.code)
         except StoreError as error:
             if error.code in {"BODY_UNREADABLE", "BODY_GONE"}:
@@ -184,7 +184,7 @@ class DispatchService:
                 await self._leave_clean(order, error.code)
         except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
             # A bug of ours must not stop the other orders: this one goes back, or is honestly in doubt.
-            _log.exception("send.unexpected order_id=%s", order.order_id)
+            _log.exception("send.unexpected", extra={"order_id": order.order_id})
             await self._leave_clean(order, "UNEXPECTED")
 
     async def _body_lost(self, order: Order, code: str) -> None:
@@ -207,7 +207,7 @@ class DispatchService:
             except StoreError as error:
                 if error.code in {"STORE_CLOSED", "ROW_NOT_AUTHENTIC"}:
                     raise
-                _log.error("dispatch.store_unavailable code=%s", error.code)
+                _log.error("dispatch.store_unavailable", extra={"code": error.code})
                 self.trouble = error.code
                 await self._clock.sleep(STORE_RETRY_S)
 
@@ -368,7 +368,7 @@ class DispatchService:
         try:
             await self._conclude_lookup(order, answer)
         except Conflict as error:
-            _log.info("settle.overtaken code=%s", error.code)  # a person decided first
+            _log.info("settle.overtaken", extra={"code": error.code})  # a person decided first
 
     async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer) -> None:
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})

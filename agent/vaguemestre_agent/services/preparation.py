@@ -75,7 +75,7 @@ class PreparationService:
             if error.code == "UNIQUE_ID_TAKEN":
                 await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)
             else:
-                _log.info("preparation.overtaken code=%s", error.code)  # cancelled or superseded meanwhile
+                _log.info("preparation.overtaken", extra={"code": error.code})  # cancelled or superseded meanwhile
 
     async def _freeze(self, order: Order) -> FrozenIds:
         root = await self._oid_root(order)
@@ -110,7 +110,7 @@ class PreparationService:
                 (("code", refusal.code),),
             )
         except Conflict as error:
-            _log.info("preparation.overtaken code=%s", error.code)
+            _log.info("preparation.overtaken", extra={"code": error.code})
 
     async def _apply(
         self, order: Order, event: OrderEvent, code: str, findings: tuple[tuple[str, str], ...] = ()
@@ -121,7 +121,7 @@ class PreparationService:
                 order.order_id, event, AGENT_ACTOR, patch=OrderPatch(failure_code=code), detail=detail
             )
         except Conflict as error:
-            _log.info("preparation.overtaken code=%s", error.code)
+            _log.info("preparation.overtaken", extra={"code": error.code})
 
 
 def uuid_text(bits: int) -> str:

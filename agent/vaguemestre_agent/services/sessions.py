@@ -185,4 +185,4 @@ class SessionService:
             client_id=None if client is None else client.client_id,
             detail=tuple((name, value) for name, value in pairs if value),
         )
-        _log.info("%s", kind)
+        _log.info("session.changed", extra={"kind": kind})

@@ -22,13 +22,14 @@ from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_agent.practice.home import CRASH_PACE, make_home
 from vaguemestre_agent.practice.processes import Child
 from vaguemestre_agent.practice.sandbox import Inspection, RunningSandbox, running_sandbox
+from vaguemestre_agent.selftest.crash import seeded
 from vaguemestre_agent.selftest.crash.journal import Deposit, Journal
 from vaguemestre_api.client import Client, DocumentBody
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, ApiProblem
 
 AWAY: Final = (AgentNotRunning, AgentSilent)
-LIFE_S: Final = 1.2  # how long an agent that meets no failpoint lives before a random kill
-QUIET_S: Final = 90.0  # longest time for everything to come to its end once nothing is killed any more
+LIFE_S: Final = 1.0  # how long an agent that meets no failpoint lives before a random kill
+QUIET_S: Final = 60.0  # longest time for everything to come to its end once nothing is killed any more
 
 # What the simulated services do wrong meanwhile, each once.
 FAILURES: Final = (
@@ -90,7 +91,15 @@ class CrashReport:
 class CrashRun:
     """One run: its practice, its journal, its chance."""
 
-    def __init__(self, practice: Practice, sandbox: RunningSandbox, journal: Journal, seed: int) -> None:
+    def __init__(
+        self,
+        practice: Practice,
+        sandbox: RunningSandbox,
+        journal: Journal,
+        seed: int,
+        points: tuple[str, ...] | None,
+    ) -> None:
+        self._points = points
         self._practice = practice
         self._sandbox = sandbox
         self._journal = journal
@@ -114,12 +123,14 @@ class CrashRun:
         try:
             with contextlib.suppress(*AWAY, ApiProblem, TimeoutError):
                 await self._live(child, life_s)
-            died = await child.wait(LIFE_S if point else 0.0)
+            died = await child.wait(0.3 if point else 0.0)
         finally:
             await child.kill()
         self._kills[point if point and died is not None else "random"] += 1
 
     def _choose(self) -> tuple[str | None, int]:
+        if self._points is not None:
+            return self._random.choice(self._points), 1
         if self._random.random() < 0.2:
             return None, 1
         return self._random.choice(FAILPOINTS), self._random.choice((1, 1, 1, 2, 3))
@@ -247,7 +258,7 @@ async def run_crash(
     seed: int,
     folder: Path,
     told: Callable[[int], None] = lambda _: None,
-    module: str = "vaguemestre_agent",
+    bug: str | None = None,
 ) -> CrashReport:
     """Run the crash self-test in an empty folder; return its figures.
 
@@ -256,14 +267,20 @@ async def run_crash(
         seed: chance; the same seed makes the same choices.
         folder: an empty folder for the practice.
         told: called with the number of kills so far.
-        module: what is run as the agent; seeded bugs give another.
+        bug: a bug put in the agent on purpose (``seeded.BUGS``), killed only where it shows; None for the real agent.
     """
     started = time.monotonic()
     async with running_sandbox(folder / "sandbox", ["--no-bodies", "--backend-timeout", "5"]) as sandbox:
         home = folder / "agent"
-        practice = Practice(home, make_home(home, sandbox.facts, CRASH_PACE), sandbox.facts, module)
+        environment = dict(make_home(home, sandbox.facts, CRASH_PACE))
+        practice = Practice(home, environment, sandbox.facts)
+        points: tuple[str, ...] | None = None
+        if bug is not None:
+            points = seeded.BUGS[bug][1]
+            environment[seeded.VARIABLE] = bug
+            practice.module = seeded.__name__
         journal = Journal(folder / "client-journal.jsonl")
-        run = CrashRun(practice, sandbox, journal, seed)
+        run = CrashRun(practice, sandbox, journal, seed, points)
         child: Child | None = None
         try:
             await run.kill_many(kills, told)

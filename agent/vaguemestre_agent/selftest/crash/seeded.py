@@ -1,0 +1,99 @@
+"""An agent with one bug put in on purpose: the crash self-test must see it, or it proves nothing.
+
+Run as ``python -m vaguemestre_agent.selftest.crash.seeded agent`` with ``VAGUEMESTRE_SEEDED_BUG`` = one of ``BUGS``.
+Never part of the agent itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from vaguemestre_agent.adapters.system.failpoints import from_environment
+from vaguemestre_agent.cli.logs import set_up_logging
+from vaguemestre_agent.composition import Parts
+from vaguemestre_agent.resident import run_agent
+from vaguemestre_core.outcomes import Outcome
+from vaguemestre_core.ports import DmpPort, SendingContext, StorePort
+from vaguemestre_core.records import Acceptance, Accepted, FrozenIds, OrderFilter
+
+VARIABLE: Final = "VAGUEMESTRE_SEEDED_BUG"
+
+
+class _Around:
+    """Passes everything on to what it surrounds."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class ForgetfulStore(_Around):
+    """Forgets that it has seen a request: a repeated one becomes a second document."""
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Accept without looking for the same request."""
+        inner: StorePort = self._inner  # type: ignore[assignment]  # what this surrounds
+        seen = await inner.orders(
+            OrderFilter(client_id=acceptance.client_id, client_ref=acceptance.client_ref, limit=1)
+        )
+        reference = f"{acceptance.client_ref}~{acceptance.order_id}" if seen else acceptance.client_ref
+        return await inner.accept(replace(acceptance, idempotency_key=None, client_ref=reference))
+
+
+class HastyDmp(_Around):
+    """Lets the body leave before SENDING is committed."""
+
+    async def submit(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        signature: bytes | None,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Send first, commit after."""
+
+        async def nothing() -> None:
+            """Commit nothing."""
+
+        inner: DmpPort = self._inner  # type: ignore[assignment]  # what this surrounds
+        outcome = await inner.submit(prepared, frozen_ids, signature, context, nothing)
+        await before_first_byte()
+        return outcome
+
+
+def _store(store: StorePort) -> StorePort:
+    return ForgetfulStore(store)
+
+
+def _dmp(dmp: DmpPort) -> DmpPort:
+    return HastyDmp(dmp)
+
+
+# Bug → the parts that have it, and the failpoints where it shows.
+BUGS: Final[Mapping[str, tuple[Callable[[], Parts], tuple[str, ...]]]] = MappingProxyType(
+    {
+        "no_recovery": (lambda: Parts(recovering=False), ("claimed", "send.sending")),
+        "dedup_off": (lambda: Parts(around_store=_store), ("accept.durable", "store.after_commit")),
+        "sending_after_first_byte": (lambda: Parts(around_dmp=_dmp), ("send.all_sent",)),
+    }
+)
+
+
+def main() -> int:
+    """Run the agent with the bug that the environment names."""
+    set_up_logging()
+    parts, _ = BUGS[os.environ[VARIABLE]]
+    run_agent(replace(parts(), failpoints=from_environment(os.environ)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
