@@ -188,6 +188,17 @@ def test_a_profile_that_signs_needs_a_signer(pki: TestPki) -> None:
 # --- the wire --------------------------------------------------------------------------------------------------------
 
 
+class Hours(SystemTime):
+    """A clock that gains an hour each time it is read: what depends on the moment of sending shows."""
+
+    def __init__(self) -> None:
+        self._reads = 0
+
+    def now(self) -> dt.datetime:
+        self._reads += 1
+        return NOW + dt.timedelta(hours=self._reads)
+
+
 @dataclass
 class Recorded:
     """Requests that a hand-made proxy received."""
@@ -213,7 +224,7 @@ async def against(
     async with tls_server(pki, behaviour) as server:
         client = DmpEndpoint(base_url=server.url, tls=TlsFiles(ca_file=pki.ca)).open_client()
         try:
-            yield EsanteDmp(client, PROFILE, SystemTime(), SeededChance(), signer=signer(pki)), recorded
+            yield EsanteDmp(client, PROFILE, Hours(), SeededChance(), signer=signer(pki)), recorded
         finally:
             await client.aclose()
 
