@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXIT_CLEAN: Final = 0
 EXIT_FAULTY: Final = 1
-EXIT_UNAVAILABLE: Final = 3
+EXIT_UNAVAILABLE: Final = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """Run the self-test; return 0 when nothing was lost, 1 when something was, 3 when apsw is missing."""
+    """Run the self-test; return 0 when nothing was lost, 1 when something was, 6 when apsw is missing."""
     if importlib.util.find_spec("apsw") is None:
         write("L'auto-test de coupure a besoin du module « apsw » (extra « dev »).\n")
         return EXIT_UNAVAILABLE
