@@ -1,4 +1,4 @@
-"""``vaguemestre documents``: deposits and follows a document; builds or checks one on this workstation, sending nothing.
+"""``vaguemestre documents``: deposits and follows a document; builds or checks one here, sending nothing.
 
 Owns the reading and writing of files. ``build`` and ``check`` use the same code as the agent, without any agent.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from vaguemestre_agent.cli.connection import add_actor_options, ask
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_agent.cli.orders import describe, situation
+from vaguemestre_agent.cli.orders import STATUSES, describe, situation
 from vaguemestre_agent.localapi.firstpairing import write_private
 from vaguemestre_api.client import DocumentBody
 from vaguemestre_core.errors import InvalidInput
@@ -33,14 +33,6 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".jpeg": "image/jpeg",
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
-}
-_STATUSES: Final[Mapping[str, str]] = {
-    "unknown": "inconnu",
-    "waiting": "en attente",
-    "sent": "envoyé",
-    "doubtful": "issue pas encore connue",
-    "stopped": "arrêté",
-    "refused": "refusé",
 }
 
 
@@ -95,7 +87,7 @@ def _put(arguments: argparse.Namespace, console: Console) -> int:
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:
     document = ask(arguments, lambda client: client.document(arguments.client_ref))
-    lines = [f"{document.client_ref} : {_STATUSES.get(document.status, document.status)}"]
+    lines = [f"{document.client_ref} : {STATUSES.get(document.status, document.status)}"]
     lines += [f"  {order.order_id}  version {order.version}  {situation(order)}" for order in document.orders]
     console.give(document, "\n".join(lines))
     return Exit.OK

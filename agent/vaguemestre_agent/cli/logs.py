@@ -22,6 +22,7 @@ FIELDS: Final = frozenset(
         "unauthenticated", "unclaimed", "version", "waiting", "winerror",
     }
 )  # fmt: skip
+_OURS: Final = "vaguemestre_"
 
 
 class EventFormatter(logging.Formatter):
@@ -33,8 +34,8 @@ class EventFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            # Only a constant may be an event: with arguments, the text could hold anything.
-            "event": record.msg if isinstance(record.msg, str) and not record.args else "log.unlisted",
+            # Our own modules log constants and codes; what another library says could hold anything.
+            "event": record.getMessage() if record.name.startswith(_OURS) else "library",
         }
         for name in sorted(FIELDS & record.__dict__.keys()):
             value = record.__dict__[name]

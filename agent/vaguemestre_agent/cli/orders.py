@@ -38,6 +38,14 @@ WAITS: Final[Mapping[str, str]] = {
     "predecessor": "attend la version précédente",
     "no_dmp": "le patient n'a pas de DMP",
 }
+STATUSES: Final[Mapping[str, str]] = {
+    "unknown": "inconnu",
+    "waiting": "en attente",
+    "sent": "envoyé",
+    "doubtful": "issue pas encore connue",
+    "stopped": "arrêté",
+    "refused": "refusé",
+}
 _CANCELS: Final[Mapping[str, str]] = {
     "cancelled": "Annulé : rien n'est parti.",
     "too_late": "Trop tard : le document est parti. Vous pouvez demander sa suppression du DMP.",
@@ -179,5 +187,6 @@ def _cancel(arguments: argparse.Namespace, console: Console) -> int:
 
 def _reconcile(arguments: argparse.Namespace, console: Console) -> int:
     documents = ask(arguments, lambda client: client.reconcile(arguments.refs))
-    console.give_table(documents, ("DOCUMENT", "ÉTAT"), list(documents.items()), "")
+    rows = [(client_ref, STATUSES.get(status, status)) for client_ref, status in documents.items()]
+    console.give_table(documents, ("DOCUMENT", "ÉTAT"), rows, "")
     return Exit.OK

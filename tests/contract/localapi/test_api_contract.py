@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ async def test_a_person_can_hold_one_document_and_lift_it(lgc: Client, harness: 
 
     assert held.order.holds == ("person",)
     assert free.order.holds == ()
-    assert (await lgc.why(held.order.order_id)).blocking == "ORDER_HELD"
+    assert (await lgc.why(held.order.order_id)).blocking == "HELD_BY_A_PERSON"
     assert (await lgc.release(held.order.order_id)).holds == ()
     assert (await lgc.hold(free.order.order_id)).holds == ("person",)
 
@@ -166,7 +167,7 @@ async def test_a_scope_opens_its_routes_only(
 ) -> None:
     outcomes: set[str] = set()
     async with await paired(harness, socket, scopes=scopes, name="Partiel") as client:
-        works = {
+        works: dict[str, Callable[[], Awaitable[object]]] = {
             "orders": client.orders,
             "put": lambda: client.put_document("cr-1", harness.document()),
             "cancel": lambda: client.cancel("o-0"),

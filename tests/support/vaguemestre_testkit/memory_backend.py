@@ -69,7 +69,7 @@ _STATUSES: Final[Mapping[OrderState, str]] = {
     OrderState.CANCELLED: "stopped",
     OrderState.SUPERSEDED: "stopped",
     OrderState.ABANDONED: "stopped",
-    OrderState.UNREADABLE: "stopped",
+    OrderState.UNREADABLE: "refused",
 }
 
 
@@ -351,7 +351,7 @@ class MemoryBackend:
         order = await self.order(client, order_id)
         answers = examine(GuardInput(kind=order.kind, identity_status="qualifiée", has_ins=True))
         if HoldKind.PERSON in order.holds:
-            return Why(order=order, guards=answers, blocking="ORDER_HELD", would_let_it_leave="ORDER_HELD")
+            return Why(order=order, guards=answers, blocking="HELD_BY_A_PERSON", would_let_it_leave="RELEASE_THE_HOLD")
         return Why(order=order, guards=answers, blocking="NOTHING", would_let_it_leave="NOTHING")
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
@@ -457,7 +457,7 @@ class MemoryBackend:
         return Health(
             version="0.0.0",
             ready=ok,
-            items=(HealthItem(code=self.unavailable or "STORE_READY", ok=ok),),
+            items=(HealthItem(code=self.unavailable or "STORE_OK", ok=ok),),
             counts=counts,
         )
 

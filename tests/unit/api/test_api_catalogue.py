@@ -16,6 +16,7 @@ SOURCES = ("agent", "queue", "drivers", "tray")
 # Calls whose first argument, or ``code`` argument, is a code of ours.
 CARRIERS = frozenset({"GuardAnswer", "Outcome", "ExistenceAnswer", "ReferenceAnswer", "HealthItem", "ConnectRefused"})
 CARRIERS_BY_KEYWORD = frozenset({"PreparationRefusal", "Why"})
+CODES = r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"
 KEYWORDS = frozenset({"code", "blocking", "would_let_it_leave", "failure_code"})
 
 
@@ -71,6 +72,21 @@ def codes_used() -> dict[str, str]:
                 for code in _literals(expression):
                     found.setdefault(code, f"{path.relative_to(ROOT)}:{expression.lineno}")
     return found
+
+
+def service_words() -> dict[str, str]:
+    """Return what looks like a code in the services, whose tables hold codes and little else of that shape."""
+    found: dict[str, str] = {}
+    for path, tree in _trees():
+        if "services" in path.parts:
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(CODES, node.value):
+                    found.setdefault(node.value, f"{path.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+def test_every_code_of_the_services_tables_is_in_the_catalogue() -> None:
+    assert {code: place for code, place in service_words().items() if code not in catalogue()} == {}
 
 
 def test_every_code_used_is_in_the_catalogue() -> None:
