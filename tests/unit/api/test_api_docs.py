@@ -1,0 +1,34 @@
+"""The pages about the API and the command line say what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from vaguemestre_agent.cli.commands import COMMANDS
+from vaguemestre_agent.cli.console import Exit
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("api_table", DOCS / "api_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_of_routes_is_the_one_of_the_openapi_document() -> None:
+    page = (DOCS / "api.md").read_text("utf-8")
+
+    assert _generator().rendered(page) == page
+
+
+def test_every_command_and_status_is_documented() -> None:
+    page = (DOCS / "cli.md").read_text("utf-8")
+
+    assert [name for name in COMMANDS if f"`{name}" not in page] == []
+    assert [status.value for status in Exit if f"| {status.value} |" not in page] == []
