@@ -17,6 +17,7 @@ from vaguemestre_core.records import Actor, LedgerEntry
 from vaguemestre_queue.connection import Connection, SqlRow, Value
 from vaguemestre_queue.rows import actor_json, actor_of, as_bytes, as_int, as_text, from_us, pairs_json, pairs_of, to_us
 
+_CELLS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 GENESIS: Final = bytes(32)  # digest before the first line
 SELECT: Final = (
     "SELECT seq, at_us, kind, order_id, client_id, client_ref, actor, before, after, detail, digest FROM ledger"
@@ -40,7 +41,7 @@ class Line:
 
 def line_digest(previous: bytes, cells: list[Value]) -> bytes:
     """Return the digest of a line: SHA-256 over the previous digest and the line's cells as JSON."""
-    text = json.dumps(cells, ensure_ascii=False, separators=(",", ":")).encode()
+    text = _CELLS.encode(cells).encode()
     return hashlib.sha256(previous + text).digest()
 
 

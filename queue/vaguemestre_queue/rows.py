@@ -29,6 +29,7 @@ SELECT: Final = f"SELECT {', '.join(COLUMNS)}, mac FROM orders"
 INSERT: Final = (
     f"INSERT INTO orders ({', '.join(COLUMNS)}, quarantined, mac) VALUES ({', '.join('?' for _ in COLUMNS)}, 0, ?)"
 )
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # making one costs more than using it
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -70,7 +71,7 @@ def _optional_text(value: Value) -> str | None:
 
 def actor_json(actor: Actor) -> str:
     """Return an actor as a JSON cell."""
-    return json.dumps([actor.user, actor.role, actor.rpps], ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode([actor.user, actor.role, actor.rpps])
 
 
 def actor_of(cell: Value) -> Actor:
@@ -81,12 +82,19 @@ def actor_of(cell: Value) -> Actor:
 
 def pairs_json(pairs: Sequence[tuple[str, str]]) -> str:
     """Return sorted (name, value) pairs as a JSON cell."""
-    return json.dumps(sorted(pairs), ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(sorted(pairs)) if pairs else "[]"
 
 
 def pairs_of(cell: Value) -> tuple[tuple[str, str], ...]:
     """Return the pairs of a JSON cell."""
-    return tuple((str(name), str(value)) for name, value in json.loads(as_text(cell)))
+    text = as_text(cell)
+    return () if text == "[]" else tuple((str(name), str(value)) for name, value in json.loads(text))
+
+
+def depends_on_of(cell: Value) -> tuple[OrderId, ...]:
+    """Return the order ids of a JSON cell."""
+    text = as_text(cell)
+    return () if text == "[]" else tuple(OrderId(str(item)) for item in json.loads(text))
 
 
 def holds_text(holds: frozenset[HoldKind]) -> str:
@@ -181,7 +189,7 @@ def _order_of(row: Mapping[str, Value]) -> Order:
         cancel_requested=bool(row["cancel_requested"]),
         predecessor=None if predecessor is None else OrderId(as_text(predecessor)),
         predecessor_unique_id=_optional_text(row["predecessor_unique_id"]),
-        depends_on=tuple(OrderId(item) for item in json.loads(as_text(row["depends_on"]))),
+        depends_on=depends_on_of(row["depends_on"]),
         failure_code=_optional_text(row["failure_code"]),
         service_code=_optional_text(row["service_code"]),
         doubt_since=None if doubt is None else from_us(doubt),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -83,7 +82,7 @@ def claim(
 
 
 def _dependencies_sent(connection: Connection, row: Row) -> bool:
-    for order_id in json.loads(rows.as_text(row["depends_on"])):
+    for order_id in rows.depends_on_of(row["depends_on"]):
         if connection.run("SELECT state FROM orders WHERE order_id = ?", [order_id]) != [("sent",)]:
             return False
     return True
