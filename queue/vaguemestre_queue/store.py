@@ -37,6 +37,7 @@ from vaguemestre_core.records import (
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import bodies, ledger, people, recovery, rows, scheduling, transitions
+from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.sealing import Envelope
@@ -74,6 +75,7 @@ class Store:
             self._committed,
             before_commit=partial(hit, "store.before_commit"),
             after_commit=partial(hit, "store.after_commit"),
+            rest=Checkpoints(connection).after_answers,
         )
 
     @property
@@ -322,7 +324,10 @@ class Store:
 
     async def due(self, now: datetime, boot_s: float, boot_id: str, limit: int) -> int:
         """Make READY the deferred orders whose time and undo minutes have passed on both clocks."""
-        return await self._write(lambda c, out: scheduling.due(c, self._context, now, boot_s, boot_id, limit, out))
+        made = await self._write(lambda c, out: scheduling.due(c, self._context, now, boot_s, boot_id, limit, out))
+        if made:
+            self._context.failpoints.hit("applied.due")
+        return made
 
     async def refresh_overdue(self, now: datetime, boot_s: float, boot_id: str, older_than: datetime) -> int:
         """Give fresh undo minutes to orders whose time passed while nobody was there."""

@@ -24,6 +24,7 @@ FAILPOINTS: Final = (
     "applied.prepared",
     "applied.due",
     "claimed",
+    "applied.unclaim",
     "send.existence",
     "send.signed",
     "send.connected",

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from vaguemestre_agent.adapters.system.failpoints import FAILPOINTS, VARIABLE
@@ -26,8 +27,10 @@ from vaguemestre_agent.selftest.crash import seeded
 from vaguemestre_agent.selftest.crash.journal import Deposit, Journal
 from vaguemestre_api.client import Client, DocumentBody
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, ApiProblem
+from vaguemestre_core.errors import ServiceError
 
 AWAY: Final = (AgentNotRunning, AgentSilent)
+VISIT_S: Final = 8.0  # longest life of an agent that is led to one failpoint
 LIFE_S: Final = 1.0  # how long an agent that meets no failpoint lives before a random kill
 QUIET_S: Final = 60.0  # longest time for everything to come to its end once nothing is killed any more
 
@@ -44,6 +47,26 @@ FAILURES: Final = (
     {"target": "dmp.td02", "action": "status_before_read", "status": 503},
     {"target": "proxy.send", "action": "status_before_read", "status": 503},
 )
+# What makes an order pass a failpoint that an ordinary day does not meet: the failure, then settings of the agent.
+_CUT_BEFORE_STORE: Final = {"target": "dmp.td21", "action": "cut_after_body"}
+_CUT_AFTER_STORE: Final = {"target": "dmp.td21", "action": "cut_after_store"}
+_REFUSED: Final = {"target": "dmp.td21", "action": "xds_error", "code": "XDSRegistryMetadataError"}
+_SESSION_ENDED: Final = {"target": "proxy.send", "action": "session_expired"}
+LED_TO: Final[Mapping[str, tuple[Mapping[str, object], Mapping[str, str]]]] = MappingProxyType(
+    {
+        "applied.unclaim": ({"target": "dmp.td02", "action": "status_before_read", "status": 503}, {}),
+        "applied.refused": (_REFUSED, {}),
+        "applied.not_sent": (
+            _SESSION_ENDED,
+            {"VAGUEMESTRE_DISPATCH__TEST_EXISTENCE": "no"},
+        ),
+        "applied.doubt": (_CUT_BEFORE_STORE, {}),
+        "settle.started": (_CUT_AFTER_STORE, {}),
+        "settle.answered": (_CUT_BEFORE_STORE, {}),
+        "applied.found_there": (_CUT_AFTER_STORE, {}),
+        "applied.unknown_there": (_CUT_BEFORE_STORE, {}),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +79,8 @@ class CrashReport:
         acknowledged: documents the client was told are durable.
         sent: of these, documents the DMP holds, once.
         cancelled: documents the client was told are cancelled.
+        refused: documents that the DMP was scripted to refuse.
+        not_reached: failpoints that were armed one by one and not passed.
         lost: acknowledged documents that the agent or the DMP does not have.
         sent_twice: complete bodies without an intervening valid "unknown", and documents held under two identifiers.
         sent_after_cancel: documents held although the client was told that they were cancelled.
@@ -70,6 +95,8 @@ class CrashReport:
     acknowledged: int = 0
     sent: int = 0
     cancelled: int = 0
+    refused: int = 0
+    not_reached: tuple[str, ...] = ()
     lost: int = 0
     sent_twice: int = 0
     sent_after_cancel: int = 0
@@ -81,7 +108,7 @@ class CrashReport:
     @property
     def is_clean(self) -> bool:
         """Nothing lost, nothing sent twice, nothing stuck."""
-        return not (self.lost or self.sent_twice or self.sent_after_cancel or self.stuck)
+        return not (self.lost or self.sent_twice or self.sent_after_cancel or self.stuck or self.not_reached)
 
     def as_json(self) -> dict[str, object]:
         """Return the figures and the verdict."""
@@ -106,27 +133,55 @@ class CrashRun:
         self._random = Random(seed)  # noqa: S311 - a test's chance, repeatable
         self._kills: Counter[str] = Counter()
         self._number = 0
+        self._to_visit = list(FAILPOINTS) if points is None else []
+        self._not_reached: list[str] = []
+        self._refusals = 0
 
     async def kill_many(self, kills: int, told: Callable[[int], None]) -> None:
-        """Start, feed and kill agents until that many died."""
+        """Kill at each failpoint once, then at chance, until that many agents died."""
         while sum(self._kills.values()) < kills:
-            await self._one_life()
+            if self._to_visit:
+                await self._visit(self._to_visit.pop(0))
+            else:
+                await self._at_chance()
             told(sum(self._kills.values()))
 
-    async def _one_life(self) -> None:
+    async def _visit(self, point: str) -> None:
+        """Lead an order to one failpoint and kill there."""
+        rule, settings = LED_TO.get(point, (None, {}))
+        self._refusals += rule is _REFUSED
+        if await self._one_life(point, 1, VISIT_S, settings, rule) != point:
+            self._not_reached.append(point)
+        await self._sandbox.inspection.clear_rules()
+        if rule is _SESSION_ENDED:
+            self._practice.cookie = None
+
+    async def _at_chance(self) -> None:
         point, nth = self._choose()
-        armed = {VARIABLE: f"{point}:{nth}"} if point else {}
         if self._random.random() < 0.5:
             await self._sandbox.inspection.add_rule(self._random.choice(FAILURES))
-        child = await self._practice.start(armed)
-        life_s = LIFE_S * self._random.uniform(0.3, 1.0)
+        await self._one_life(point, nth, LIFE_S * self._random.uniform(0.3, 1.0), {})
+
+    async def _one_life(
+        self,
+        point: str | None,
+        nth: int,
+        life_s: float,
+        settings: Mapping[str, str],
+        rule: Mapping[str, object] | None = None,
+    ) -> str:
+        """Start an agent, feed it, and see it die at a failpoint or kill it; return where it died."""
+        armed = {VARIABLE: f"{point}:{nth}"} if point else {}
+        child = await self._practice.start({**armed, **settings})
         try:
-            with contextlib.suppress(*AWAY, ApiProblem, TimeoutError):
-                await self._live(child, life_s)
+            with contextlib.suppress(*AWAY, ApiProblem, ServiceError, TimeoutError):
+                await self._live(child, life_s, rule)
             died = await child.wait(0.3 if point else 0.0)
         finally:
             await child.kill()
-        self._kills[point if point and died is not None else "random"] += 1
+        where = point if point and died is not None else "random"
+        self._kills[where] += 1
+        return where
 
     def _choose(self) -> tuple[str | None, int]:
         if self._points is not None:
@@ -135,7 +190,7 @@ class CrashRun:
             return None, 1
         return self._random.choice(FAILPOINTS), self._random.choice((1, 1, 1, 2, 3))
 
-    async def _live(self, child: Child, life_s: float) -> None:
+    async def _live(self, child: Child, life_s: float, rule: Mapping[str, object] | None) -> None:
         await self._practice.wait_ready(child)
         if self._practice.credentials is None:
             await self._practice.pair()
@@ -143,15 +198,19 @@ class CrashRun:
         async with asyncio.timeout(life_s), self._practice.client(timeout_s=5.0) as client:
             for deposit in self._journal.pending():
                 await self.deposit(client, deposit)
+            if rule is not None:
+                # What earlier deaths left must not meet the failure meant for the next document.
+                await _quiet(client)
+                await self._sandbox.inspection.add_rule(rule)
             for _ in range(self._random.randint(1, 3)):
-                await self._new_deposit(client)
+                await self._new_deposit(client, may_cancel=life_s < VISIT_S)
             await child.wait(life_s)
 
-    async def _new_deposit(self, client: Client) -> None:
+    async def _new_deposit(self, client: Client, *, may_cancel: bool) -> None:
         self._number += 1
         deposit = self._journal.wish(f"doc-{self._number:06d}")
         await self.deposit(client, deposit)
-        if self._random.random() < 0.15:
+        if may_cancel and self._random.random() < 0.15:
             await self._cancel(client, deposit)
 
     async def deposit(self, client: Client, deposit: Deposit) -> None:
@@ -183,15 +242,14 @@ class CrashRun:
                 await self.deposit(client, deposit)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_S):
-                    while await _moving(client):  # noqa: ASYNC110 - nothing tells when nothing moves any more
-                        await asyncio.sleep(0.2)
+                    await _quiet(client)
         return child
 
     async def judge(self, seconds: float) -> CrashReport:
         """Compare what the client was told with what the agent says and what the DMP holds."""
         verdict = await self._sandbox.inspection.verdict()
         held = await _titles(self._sandbox.inspection)
-        lost = stuck = sent = after_cancel = 0
+        lost = stuck = sent = after_cancel = refused = 0
         async with self._practice.client() as client:
             for deposit in self._journal.deposits.values():
                 in_dmp = held[deposit.client_ref]
@@ -203,6 +261,8 @@ class CrashRun:
                     lost += in_dmp == 0
                 elif status is None:
                     lost += deposit.acknowledged
+                elif status == "refused" and refused < self._refusals:
+                    refused += 1
                 elif status != "stopped":
                     stuck += 1
             doubts = await _doubts(client)
@@ -213,6 +273,8 @@ class CrashRun:
             acknowledged=sum(deposit.acknowledged for deposit in self._journal.deposits.values()),
             sent=sent,
             cancelled=sum(deposit.cancelled for deposit in self._journal.deposits.values()),
+            refused=refused,
+            not_reached=tuple(self._not_reached),
             lost=lost,
             sent_twice=twice,
             sent_after_cancel=after_cancel,
@@ -226,6 +288,12 @@ class CrashRun:
 async def _moving(client: Client) -> bool:
     states = ("preparing", "deferred", "ready", "claimed", "sending", "in_doubt")
     return bool((await client.orders(states=states, limit=1)).orders)
+
+
+async def _quiet(client: Client) -> None:
+    """Wait until no order moves by itself any more."""
+    while await _moving(client):  # noqa: ASYNC110 - nothing tells when nothing moves any more
+        await asyncio.sleep(0.1)
 
 
 async def _status(client: Client, client_ref: str) -> str | None:
