@@ -51,6 +51,8 @@ class SqliteConnection:
             rows: list[SqlRow] = cursor.fetchall()
         except sqlite3.Error as error:
             raise map_error(error) from error
+        except UnicodeDecodeError as error:
+            raise StoreError("STORE_CORRUPT") from error  # a name or a text in the file is not text any more
         self._changed = cursor.rowcount
         return rows
 

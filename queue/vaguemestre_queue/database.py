@@ -69,7 +69,7 @@ def _settings(connection: Connection, synchronous: int) -> None:
     connection.run("PRAGMA foreign_keys = ON")
     connection.run("PRAGMA secure_delete = ON")
     connection.run("PRAGMA trusted_schema = OFF")
-    connection.run("PRAGMA wal_autocheckpoint = 2000")
+    connection.run("PRAGMA wal_autocheckpoint = 8000")
 
 
 def _single(connection: Connection, sql: str) -> int:

@@ -2,8 +2,8 @@
 
 Each piece of work runs in a savepoint of the group's transaction; its result is given only after the commit, so whoever
 is answered is durable. A piece that fails is undone alone. Nothing that a piece, a failpoint or a listener raises ends
-the thread: its callers would wait for ever. Diagnostics: ``store.commit_failed``, ``store.telling_failed``.
-Source: docs/adr/0003.
+the thread: its callers would wait for ever. Diagnostics: ``store.commit_failed``, ``store.telling_failed``,
+``store.rest_failed``. Source: docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Writer:
         connection: used by the thread only, from ``start`` to ``stop``.
         committed: called in the thread after each commit with the changes, in order.
         before_commit, after_commit: failpoints.
+        rest: called in the thread after the callers of a commit were answered.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Writer:
         *,
         before_commit: Callable[[], None] = lambda: None,
         after_commit: Callable[[], None] = lambda: None,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._committed = committed
         self._before_commit = before_commit
         self._after_commit = after_commit
+        self._rest = rest
         self._waiting: deque[Piece[object]] = deque()
         self._condition = threading.Condition()
         self._stopping = False
@@ -123,6 +126,10 @@ class Writer:
                 piece.future.set_result(piece.result)
             else:
                 piece.future.set_exception(piece.error)
+        try:
+            self._rest()
+        except Exception as error:  # noqa: BLE001 - everybody was answered; the next commit tells a real failure
+            _log.error("store.rest_failed error=%s", type(error).__name__)
 
     def _refuse(self, group: list[Piece[object]], error: Exception) -> None:
         """Undo the transaction and tell every caller of the group."""

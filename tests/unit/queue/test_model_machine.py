@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +57,7 @@ KEYS = test_keys()
 PROFESSIONALS = ("899700000012", "899700000020")
 REFERENCES = st.integers(0, 3)
 ANY = st.integers(0, 10_000)
+AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 S, E = OrderState, OrderEvent
 # Events that the store applies by itself, with more than a transition.
 _OWN = frozenset({E.ACCEPTED, E.PREPARED, E.RESTARTED, E.INCARNATED, E.SUPERSEDE, E.CLAIM, E.FIRST_BYTE, E.DUE})
@@ -175,7 +176,7 @@ class QueueMachine(RuleBasedStateMachine):
             and (order.next_attempt is None or order.next_attempt <= now)
             and is_free(order)
         ]
-        return sorted(found, key=lambda order: (order.next_attempt is not None and order.next_attempt, order.seq))
+        return sorted(found, key=lambda order: (order.next_attempt or AT_ONCE, order.seq))
 
     # Accepting
 

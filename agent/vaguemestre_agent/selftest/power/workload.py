@@ -43,6 +43,7 @@ from vaguemestre_core.records import (
 from vaguemestre_core.redaction import Personal, SecretBytes
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import bodies, people, recovery, scheduling, transitions
+from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import SYNCHRONOUS_FULL, open_database
@@ -50,12 +51,13 @@ from vaguemestre_queue.opening import bring_up
 from vaguemestre_queue.sealing import Sealer, StoreKeys, new_identity
 from vaguemestre_queue.writer import Writer
 
-WriterFactory: TypeAlias = Callable[[Connection, Callable[[list[Change]], None]], Writer]
+WriterFactory: TypeAlias = type[Writer]
 Work: TypeAlias = Callable[[Connection, list[Change]], object]
 Told: TypeAlias = list[tuple[OrderId, int]]
 
 ROUNDS: Final = 14  # about 55 orders in 70 commits
-CHECKPOINT_PAGES: Final = 150  # small, so that a short run has many checkpoints
+CHECKPOINT_PAGES: Final = 150  # small, so that a short run has many checkpoints, within commits and between them
+CHECKPOINT_COMMITS: Final = 8
 MARKER_EVERY: Final = 5  # commits
 PROFESSIONAL: Final = "899700000012"
 CLIENTS: Final = ("lgc-1", "lgc-2", "lgc-3")
@@ -162,7 +164,8 @@ class _Run:
         self._context, self._store_id, _ = bring_up(
             self._connection, before, self._marker, f"{draw.getrandbits(128):032x}"
         )
-        self._writer = writer(self._connection, self._committed)
+        checkpoints = Checkpoints(self._connection, growth_pages=CHECKPOINT_PAGES, commits=CHECKPOINT_COMMITS)
+        self._writer = writer(self._connection, self._committed, rest=checkpoints.after_answers)
         self._orders: dict[OrderId, Order] = {}
         self._versions: dict[OrderId, list[Version]] = {}
         self._told: list[Acknowledgement] = []
