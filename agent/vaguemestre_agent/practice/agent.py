@@ -33,6 +33,8 @@ class Practice:
         facts: the sandbox.
         module: what is run as the agent.
         credentials: the LGC's, once paired.
+        detached: the agent outlives us.
+        cookie: the LGC's own session at the proxy, once opened.
     """
 
     home: Path
@@ -40,11 +42,13 @@ class Practice:
     facts: SandboxFacts
     module: str = "vaguemestre_agent"
     credentials: Credentials | None = None
+    detached: bool = False
     cookie: tuple[str, str] | None = None
 
     async def start(self, extra: Mapping[str, str] | None = None) -> Child:
         """Start an agent; it may not be ready yet."""
-        return await start_module(self.module, ["agent"], self.home, "agent", {**self.environment, **(extra or {})})
+        environment = {**self.environment, **(extra or {})}
+        return await start_module(self.module, ["agent"], self.home, "agent", environment, detached=self.detached)
 
     def client(self, timeout_s: float = 10.0) -> Client:
         """Return the LGC's connection to the agent."""

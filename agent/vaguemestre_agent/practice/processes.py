@@ -72,7 +72,13 @@ class Child:
 
 
 async def start_module(
-    module: str, arguments: Sequence[str], folder: Path, name: str, environment: Mapping[str, str] | None = None
+    module: str,
+    arguments: Sequence[str],
+    folder: Path,
+    name: str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    detached: bool = False,
 ) -> Child:
     """Start ``python -m module arguments`` with its output in files of a folder.
 
@@ -82,6 +88,7 @@ async def start_module(
         folder: where ``<name>.out`` and ``<name>.err`` are appended.
         name: name of the child.
         environment: variables added to ours.
+        detached: it outlives us and our terminal.
     """
     output, errors = folder / f"{name}.out", folder / f"{name}.err"
     with output.open("ab") as out, errors.open("ab") as err:
@@ -94,6 +101,7 @@ async def start_module(
             stdout=out,
             stderr=err,
             env={**os.environ, **(environment or {})},
+            start_new_session=detached,
         )
     return Child(process, output, errors)
 

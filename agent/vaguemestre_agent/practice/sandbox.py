@@ -113,17 +113,25 @@ class RunningSandbox:
     inspection: Inspection
 
 
+async def start_sandbox(folder: Path, arguments: Sequence[str] = (), *, detached: bool = False) -> RunningSandbox:
+    """Start a sandbox with its state in a folder; the caller stops its process."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    state = ["--state-dir", str(folder / "state"), "--json", *arguments]
+    child = await start_module("vaguemestre_sandbox", state, folder, "sandbox", detached=detached)
+    try:
+        facts = parse_facts(await wait_for_line(child, "ready", START_S))
+    except BaseException:
+        await child.kill()
+        raise
+    return RunningSandbox(child=child, facts=facts, inspection=Inspection(facts.inspection))
+
+
 @asynccontextmanager
 async def running_sandbox(folder: Path, arguments: Sequence[str] = ()) -> AsyncIterator[RunningSandbox]:
     """Run a sandbox with its state in a folder; stop it at the end."""
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    child = await start_module(
-        "vaguemestre_sandbox", ["--state-dir", str(folder / "state"), "--json", *arguments], folder, "sandbox"
-    )
-    async with stopped_at_the_end(child):
-        printed = await wait_for_line(child, "ready", START_S)
-        facts = parse_facts(printed)
-        yield RunningSandbox(child=child, facts=facts, inspection=Inspection(facts.inspection))
+    sandbox = await start_sandbox(folder, arguments)
+    async with stopped_at_the_end(sandbox.child):
+        yield sandbox
 
 
 def parse_facts(printed: str) -> SandboxFacts:

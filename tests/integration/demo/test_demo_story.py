@@ -1,0 +1,67 @@
+"""``./run demo`` from end to end: real processes, the story's end, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vaguemestre_agent", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.mark.req("SC.DMP/ALI/PROG.02", "SC.DMP/ALI/PROG.03")
+def test_the_story_ends_as_it_should(tmp_path: Path) -> None:
+    done = demo("--folder", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "Envoyé. Accusé du DMP : Success." in done.stdout
+    assert "« annulé ». Le DMP n'a rien reçu" in done.stdout
+    assert "« issue pas encore connue »" in done.stdout
+    assert "Envoyé : le DMP l'a, une seule fois." in done.stdout
+    assert re.search(r"En tout, 2 envois complets ont été reçus, 0 en double", done.stdout)
+    assert re.search(r"LT-2026-0002\s+annulé", done.stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_keep_leaves_all_running_and_says_where_to_look(tmp_path: Path) -> None:
+    done = demo("--keep", "--folder", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    try:
+        assert f"kill {pids[0]} {pids[1]}" in done.stdout
+        listed = subprocess.run(
+            [sys.executable, "-m", "vaguemestre_agent", "--home", str(tmp_path / "agent"), "orders", "list", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        assert listed.stdout.count('"sent"') == 2
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "\nState:\tZ" not in status.read_text()
