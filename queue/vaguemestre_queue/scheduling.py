@@ -182,13 +182,15 @@ def wait_for_authority(
 ) -> int:
     """Write ``waiting=auth`` on READY orders of everybody else, and remove it for these; return how many changed."""
     marks = ", ".join("?" for _ in professionals)
-    found = _authentic_rows(
-        connection,
-        context,
-        f"state = 'ready' AND kind GLOB ? AND ((professional NOT IN ({marks}) AND waiting IS NOT 'auth') "
-        f"OR (professional IN ({marks}) AND waiting IS 'auth')) LIMIT 500",
-        [f"{service}.*", *sorted(professionals), *sorted(professionals)],
-    )
+    params: list[Value] = [*sorted(professionals), f"{service}.*"]
+    found: list[Row] = []
+    # One search for each value of waiting: each is a range of an index of the READY orders only.
+    for waiting in WaitReason:
+        inside = "IN" if waiting is WaitReason.AUTH else "NOT IN"
+        where = f"state = 'ready' AND waiting = '{waiting.value}' AND professional {inside} ({marks}) AND kind GLOB ?"
+        found += _authentic_rows(connection, context, f"{where} LIMIT 500", params)
+    where = f"state = 'ready' AND waiting IS NULL AND professional NOT IN ({marks}) AND kind GLOB ? LIMIT 500"
+    found += _authentic_rows(connection, context, where, params)
     for row in found:
         here = row["professional"] in professionals
         columns: Row = {"waiting": None if here else WaitReason.AUTH.value}

@@ -197,7 +197,7 @@ class Store:
 
     async def counts(self) -> dict[str, int]:
         """Return the number of orders by state, and of those set aside under ``quarantined``."""
-        found = await self._read("SELECT state, count(*) FROM orders GROUP BY state")
+        found = await self._read("SELECT state || '', count(*) FROM orders GROUP BY state || ''")
         counts = {rows.as_text(state): rows.as_int(count) for state, count in found}
         quarantined = await self._read("SELECT count(*) FROM orders WHERE quarantined = 1")
         return {**counts, "quarantined": rows.as_int(quarantined[0][0])}

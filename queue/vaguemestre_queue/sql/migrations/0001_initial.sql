@@ -82,6 +82,11 @@ CREATE INDEX orders_of_document ON orders (document_id, seq);
 CREATE INDEX orders_of_client ON orders (client_id, seq);
 CREATE INDEX orders_ready ON orders (professional, next_attempt_at_us, seq)
   WHERE state = 'ready' AND holds = '' AND quarantined = 0;
+CREATE INDEX orders_later ON orders (next_attempt_at_us) WHERE state = 'ready' AND holds = '' AND quarantined = 0;
+CREATE INDEX orders_waiting ON orders (waiting, professional) WHERE state = 'ready' AND quarantined = 0;
+-- For counting only: an index on state itself would tempt the planner away from the narrow indexes below and above.
+CREATE INDEX orders_by_state ON orders (state || '');
+CREATE INDEX orders_quarantined ON orders (seq) WHERE quarantined = 1;
 CREATE INDEX orders_deferred ON orders (not_before_us) WHERE state = 'deferred';
 CREATE INDEX orders_preparing ON orders (next_attempt_at_us, seq) WHERE state = 'preparing';
 CREATE INDEX orders_doubtful ON orders (next_attempt_at_us) WHERE state = 'in_doubt';
