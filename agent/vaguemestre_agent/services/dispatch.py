@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 SERVICE = "dmp"
 DUE_BATCH = 200
 STORE_RETRY_S = 5.0
+BODY_LOST = frozenset({"BODY_GONE", "BODY_UNREADABLE"})
 T = TypeVar("T")
 
 
@@ -172,20 +173,29 @@ class DispatchService:
 
     async def send(self, order: Order) -> None:
         """Send one claimed order; whatever happens it ends in another state than CLAIMED or SENDING."""
+        code = await self._attempt(order)
+        if code is None:
+            return
+        try:
+            await self._leave_clean(order, code)
+        except (Conflict, StoreError) as error:
+            # A person decided meanwhile, or the row is no longer ours or the store is closing: the next start tells.
+            _log.warning("send.left_as_it_is", extra={"order_id": order.order_id, "code": error.code})
+
+    async def _attempt(self, order: Order) -> str | None:
+        """Try to send; return the code of what went wrong on our side, or None."""
         try:
             await self._send(order)
         except Conflict as error:
             _log.info("send.overtaken", extra={"code": error.code})  # a person stopped it first: nothing left
-            await self._leave_clean(order, error.code)
+            return error.code
         except StoreError as error:
-            if error.code in {"BODY_UNREADABLE", "BODY_GONE"}:
-                await self._body_lost(order, error.code)
-            else:
-                await self._leave_clean(order, error.code)
+            return error.code
         except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
             # A bug of ours must not stop the other orders: this one goes back, or is honestly in doubt.
             _log.exception("send.unexpected", extra={"order_id": order.order_id})
-            await self._leave_clean(order, "UNEXPECTED")
+            return "UNEXPECTED"
+        return None
 
     async def _body_lost(self, order: Order, code: str) -> None:
         patch = OrderPatch(failure_code=code)
@@ -194,7 +204,9 @@ class DispatchService:
     async def _leave_clean(self, order: Order, code: str) -> None:
         """Take an order out of CLAIMED (nothing left) or SENDING (it may have) after something went wrong."""
         now = await self._persist(lambda: self._store.order(order.order_id))
-        if now.state is OrderState.CLAIMED:
+        if now.state is OrderState.CLAIMED and code in BODY_LOST:
+            await self._body_lost(now, code)
+        elif now.state is OrderState.CLAIMED:
             await self._give_back(now, None, code)
         elif now.state is OrderState.SENDING:
             await self.conclude(now, Outcome(certainty=Certainty.DOUBT, code=code))
@@ -213,10 +225,10 @@ class DispatchService:
 
     async def _send(self, order: Order) -> None:
         context, client = await self._context(order)
+        if await self._is_held(order, client):
+            return
         if context is None:
             await self._give_back(order, WaitReason.AUTH, "NO_SESSION")
-            return
-        if await self._is_held(order, client):
             return
         prepared = await self._store.prepared(order.order_id)
         assert order.frozen_ids is not None
@@ -235,8 +247,13 @@ class DispatchService:
         outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
         self._failpoints.hit("send.answered")
         if outcome.ends_session:
-            await self._sessions.lost(context.session)
+            await self._lost(context)
         await self.conclude(order, outcome)
+
+    async def _lost(self, context: SendingContext) -> None:
+        """Forget a session at once; its ledger line waits for the store, and never takes a verdict with it."""
+        if self._sessions.forget(context.session):
+            await self._persist(lambda: self._sessions.note_lost(context.session))
 
     async def _context(self, order: Order) -> tuple[SendingContext | None, Client | None]:
         session = self._sessions.session_for(order.professional)
@@ -262,7 +279,7 @@ class DispatchService:
         answer = await self._dmp.test_existence(prepared, context)
         self._failpoints.hit("send.existence")
         if answer.ends_session:
-            await self._sessions.lost(context.session)
+            await self._lost(context)
         if answer.exists is None:
             await self._give_back(order, answer.waiting or WaitReason.SERVICE, answer.code, answer.service_code)
             return False
@@ -289,7 +306,13 @@ class DispatchService:
         service_code: str | None,
         asked_s: float | None = None,
     ) -> OrderPatch:
-        """Return what makes an order wait for its next attempt; one that waits for a person is not counted."""
+        """Return what makes an order wait for its next attempt; one that waits for a session is not counted.
+
+        A credential refused while the session is open (its VIHF, its signature) is no wait for a person's login: the
+        attempts are spaced like those of a service in trouble, or they would follow each other without end.
+        """
+        if waiting is WaitReason.AUTH and self._sessions.session_for(order.professional) is not None:
+            waiting = WaitReason.SERVICE
         counted = waiting is not WaitReason.AUTH
         delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=waiting, asked_s=asked_s)
         return OrderPatch(
@@ -347,6 +370,8 @@ class DispatchService:
     async def _settle_and_forget(self, order: Order) -> None:
         try:
             await self.settle(order)
+        except (Conflict, StoreError) as error:
+            _log.warning("settle.left_as_it_is", extra={"order_id": order.order_id, "code": error.code})
         finally:
             self._settling.discard(order.order_id)
             self._wake.ring()
@@ -355,20 +380,26 @@ class DispatchService:
         """Ask the service about our own uniqueId, and conclude if its answer counts."""
         self._failpoints.hit("settle.started")
         context, _ = await self._context(order)
-        if context is None:
-            return
-        try:
-            prepared = await self._store.prepared(order.order_id)
-            answer = await self._dmp.look_up(prepared, context)
-        except StoreError as error:
-            answer = ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
+        answer = ReferenceAnswer(presence=Presence.UNKNOWN, code="NO_SESSION", waiting=WaitReason.AUTH)
+        if context is not None:
+            answer = await self._ask(order, context)
         self._failpoints.hit("settle.answered")
-        if answer.ends_session:
-            await self._sessions.lost(context.session)
+        if context is not None and answer.ends_session:
+            await self._lost(context)
         try:
-            await self._conclude_lookup(order, answer)
+            await self._persist(lambda: self._conclude_lookup(order, answer))
         except Conflict as error:
             _log.info("settle.overtaken", extra={"code": error.code})  # a person decided first
+
+    async def _ask(self, order: Order, context: SendingContext) -> ReferenceAnswer:
+        try:
+            prepared = await self._store.prepared(order.order_id)
+            return await self._dmp.look_up(prepared, context)
+        except StoreError as error:
+            return ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
+        except Exception:  # noqa: BLE001 - not swallowed: the order stays in doubt and says so, and so does the log
+            _log.exception("settle.unexpected", extra={"order_id": order.order_id})
+            return ReferenceAnswer(presence=Presence.UNKNOWN, code="UNEXPECTED")
 
     async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer) -> None:
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
@@ -421,9 +452,11 @@ class DispatchService:
 
     async def _look_later(self, order: Order, answer: ReferenceAnswer) -> None:
         delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=answer.waiting)
+        # Without a session nothing is asked: the doubt is looked up as soon as one is back.
+        counted = self._sessions.session_for(order.professional) is not None
         patch = OrderPatch(
-            next_attempt_at=self._clock.now() + timedelta(seconds=delay),
-            attempts_plus=1,
+            next_attempt_at=self._clock.now() + timedelta(seconds=delay if counted else 0.0),
+            attempts_plus=1 if counted else 0,
             failure_code=answer.code,
             waiting=answer.waiting,
         )

@@ -168,12 +168,17 @@ class SessionService:
         await self._tell("session.closed", actor, client, national_id, "")
         await self._proxy.disconnect(session)
 
-    async def lost(self, session: ProxySession) -> None:
-        """Forget a session that the proxy no longer knows; a newer one of the same professional stays."""
-        if self._open.get(session.national_id) is session:
-            del self._open[session.national_id]
-            await self._tell("session.lost", AGENT_ACTOR, None, session.national_id, "")
-            self._changed()
+    def forget(self, session: ProxySession) -> bool:
+        """Forget a session that the proxy no longer knows; a newer one of the same professional stays, answer False."""
+        if self._open.get(session.national_id) is not session:
+            return False
+        del self._open[session.national_id]
+        self._changed()
+        return True
+
+    async def note_lost(self, session: ProxySession) -> None:
+        """Write down that a session was lost. Raises StoreError."""
+        await self._tell("session.lost", AGENT_ACTOR, None, session.national_id, "")
 
     async def _tell(
         self, kind: str, actor: Actor, client: Client | None, national_id: str, request_id: str, code: str = ""
