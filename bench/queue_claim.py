@@ -3,8 +3,8 @@
     python bench/queue_claim.py [--json] [--orders N ...]
 
 Each store is filled by direct inserts of rows made and authenticated by the store's own functions, then opened by the
-store's own code. One order in ten is READY, the others SENT, as after years of work with a long evening queue. A claim is
-a whole ``Store.claim``: search, row checked, transition, ledger line, commit with synchronous=FULL. The stores are
+store's own code. One order in ten is READY, the others SENT, as after years of work with a long evening queue. A claim
+is a whole ``Store.claim``: search, row checked, transition, ledger line, commit with synchronous=FULL. The stores are
 claimed from in turn, a batch at a time, because a disk's flushes vary; the figure is the median of all claims.
 The time of the rest of a dispatcher's round (due, waiting, next instant) is printed beside.
 """
@@ -20,7 +20,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_core.orders import OrderState
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import people, rows
-from vaguemestre_queue.connection import transaction
+from vaguemestre_queue.connection import Value, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import open_database
 from vaguemestre_queue.opening import DATABASE_FILE, open_store
@@ -78,9 +78,10 @@ def fill(folder: Path, keys: StoreKeys, count: int) -> None:
     raw.execute("PRAGMA synchronous = OFF")
     raw.execute("PRAGMA cache_size = -400000")
     raw.execute("BEGIN")
-    raw.execute("UPDATE orders SET state = 'sent', mac = ?", [rows.mac_of(context.sealer, template | {"state": "sent"})])
+    sent = rows.mac_of(context.sealer, template | {"state": OrderState.SENT.value})
+    raw.execute("UPDATE orders SET state = 'sent', mac = ?", [sent])
 
-    def made() -> object:
+    def made() -> Iterator[list[Value]]:
         for number in range(1, count):
             state = OrderState.READY if number % READY_ONE_IN == 0 else OrderState.SENT
             row = template | {
@@ -122,9 +123,7 @@ async def measure(root: Path, keys: StoreKeys, sizes: tuple[int, ...]) -> list[F
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stores = {
-            size: await stack.enter_async_context(
-                open_store(root / str(size), keys, clock, SystemRandom(), Unarmed())
-            )
+            size: await stack.enter_async_context(open_store(root / str(size), keys, clock, SystemRandom(), Unarmed()))
             for size in sizes
         }
         for _ in range(BATCHES):
@@ -180,8 +179,9 @@ def main() -> None:
     for figure in figures:
         verdict = "met" if figure.met else "NOT met"
         print(
-            f"{figure.orders:>9} orders ({figure.ready} ready)  claim {figure.claim_us:>7.0f} µs  ratio {figure.ratio:>5.2f}  "
-            f"target {figure.target} {verdict}   dispatcher's round {figure.round_us:.0f} µs   counts {figure.counts_us:.0f} µs"
+            f"{figure.orders:>9} orders ({figure.ready} ready)  claim {figure.claim_us:>7.0f} µs  "
+            f"ratio {figure.ratio:>5.2f}  target {figure.target} {verdict}   "
+            f"dispatcher's round {figure.round_us:.0f} µs   counts {figure.counts_us:.0f} µs"
         )
 
 
