@@ -115,7 +115,7 @@ async def wait_for_line(child: Child, line: str, timeout_s: float, *, start: int
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                text = child.output.read_bytes()[start:].decode(errors="replace")
+                text = child.output.read_bytes()[start:].decode(errors="replace").replace("\r\n", "\n")
                 if f"{line}\n" in text:
                     return text
                 if not child.is_alive:
