@@ -201,7 +201,7 @@ if sys.platform == "win32":
 
         def _serve(self, pipe: windows_utils.PipeHandle) -> None:
             self._loop._make_duplex_pipe_transport(  # type: ignore[attr-defined]  # noqa: SLF001
-                self._factory(), pipe, extra={"addr": self._address, "pipe": pipe}
+                pipe, self._factory(), extra={"addr": self._address, "pipe": pipe}
             )
 
         def close(self) -> None:
