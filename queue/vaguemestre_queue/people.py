@@ -173,7 +173,9 @@ def _hold_or_free(
     for (order_id,) in found:
         try:
             row = transitions.load(connection, context, OrderId(rows.as_text(order_id)))
-        except StoreError:
+        except StoreError as error:
+            if error.code != "ROW_NOT_AUTHENTIC":
+                raise
             continue  # not ours: it is never sent anyway
         change = transitions.put_hold if is_opposed else transitions.lift_hold
         change(connection, context, row, HoldKind.OPPOSITION, actor, "fact", changes)
