@@ -277,6 +277,7 @@ async def _running_services(
         dispatch_wake=dispatch_wake,
         version=version("vaguemestre"),
         health_items=health_items,
+        is_ready=lambda: dispatch.trouble is None,
     )
     stop_listening = store.listen(on_change)
     async with asyncio.TaskGroup() as group:

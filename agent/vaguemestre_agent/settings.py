@@ -1,7 +1,8 @@
 """Settings of one agent: one frozen tree, from defaults, then a TOML file, then the environment.
 
-An unknown key or a value out of range stops the start with its name. Secrets are never settings: they live in the key
-store or in files named here. Environment: ``VAGUEMESTRE_<SECTION>__<KEY>``, for example ``VAGUEMESTRE_DEFERRAL__DELAY_S=60``.
+An unknown key or a value out of range stops the start with its name. Secrets are never settings: they live in the
+key store or in files named here. Environment: ``VAGUEMESTRE_<SECTION>__<KEY>``, for example
+``VAGUEMESTRE_DEFERRAL__DELAY_S=60``.
 """
 
 from __future__ import annotations

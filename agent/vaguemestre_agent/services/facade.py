@@ -46,6 +46,7 @@ class AgentBackend:
     dispatch_wake: Wake
     version: str
     health_items: Callable[[], Sequence[HealthItem]]
+    is_ready: Callable[[], bool]
 
     async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
         """Return the client; raise Forbidden CLIENT_REFUSED."""
@@ -179,11 +180,10 @@ class AgentBackend:
         return self.sessions.authorities()
 
     async def health(self) -> Health:
-        """Return the state of the agent."""
-        items = tuple(self.health_items())
+        """Return the state of the agent: ready when it accepts; an item says what else is missing."""
         return Health(
             version=self.version,
-            ready=all(item.ok for item in items),
-            items=items,
+            ready=self.is_ready(),
+            items=tuple(self.health_items()),
             counts=await self.store.counts(),
         )

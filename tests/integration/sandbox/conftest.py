@@ -1,3 +1,5 @@
+"""A sandbox over real TLS for each test of this folder."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""Identities: matricule keys, birth dates, lexical rules, and what may be transmitted."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""Professionals and structures: identifiers of both kinds, and what makes them invalid."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The CDA builder: every mandatory header element, with and without an INS, for every body."""
+
 from __future__ import annotations
 
 import datetime as dt

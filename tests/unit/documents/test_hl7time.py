@@ -1,3 +1,5 @@
+"""Times of HL7 v3 and XDS: precision, offsets and their conversion to UTC."""
+
 from __future__ import annotations
 
 import datetime as dt

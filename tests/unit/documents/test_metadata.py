@@ -1,3 +1,5 @@
+"""Metadata of an LGC: schema and parser agree, and each fault is found where it is."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Every finding has its French sentence, and no sentence is left without a finding."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""XDS metadata come from the CDA alone; serialised and read back they stay the same."""
+
 from __future__ import annotations
 
 import base64

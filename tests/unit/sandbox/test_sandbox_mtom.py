@@ -1,3 +1,5 @@
+"""The sandbox's MTOM reader: what it takes apart and what it refuses."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,3 +1,5 @@
+"""The sandbox's rule book and its own reading of a CDA."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""The wire ledger: when a complete body counts as sent twice, and when a valid "unknown" allows it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
