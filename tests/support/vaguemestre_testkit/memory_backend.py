@@ -8,7 +8,6 @@ itself: a test drives an order with ``advance``.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from vaguemestre_agent.localapi.backend import (
     DocumentUpload,
     Health,
     HealthItem,
-    NewClient,
     SessionOffer,
     Why,
 )
@@ -50,14 +48,12 @@ from vaguemestre_core.records import (
     LedgerEntry,
     Order,
     OrderFilter,
-    ProductProfile,
     Scope,
     event_kind,
 )
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit.memory_pairing import MemoryPairing
 
-_CODE_TRIES: Final = 5
-_CODE_LIFE_S: Final = 300.0
 _UNDO_S: Final = 120.0
 _DELAY_S: Final = 900.0
 _STATUSES: Final[Mapping[OrderState, str]] = {
@@ -74,13 +70,6 @@ _STATUSES: Final[Mapping[OrderState, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Code:
-    code: str
-    scopes: frozenset[Scope]
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
     """What a reference wants now."""
 
@@ -89,10 +78,11 @@ class _Wish:
     digest: str
 
 
-class MemoryBackend:
+class MemoryBackend(MemoryPairing):
     """See the module. ``now`` is set by the test; ``puts`` counts the documents accepted for good."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
         self.unavailable: str | None = None
         self.kept_from = 1
@@ -102,79 +92,7 @@ class MemoryBackend:
         self._titles: dict[OrderId, str] = {}
         self._wishes: dict[tuple[ClientId, str], _Wish] = {}
         self._keys: dict[tuple[ClientId, str], tuple[str, OrderId]] = {}
-        self._clients: dict[ClientId, Client] = {}
-        self._code: _Code | None = None
-        self._tries = 0
         self._authorities: dict[str, Authority] = {}
-        self._number = 0
-
-    # Clients and pairing
-
-    async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
-        """Return the client; the same refusal for every reason."""
-        client = self._clients.get(client_id)
-        if client is None or client.revoked_at is not None:
-            raise Forbidden("CLIENT_REFUSED")
-        if not hmac.compare_digest(client.secret_digest, _digest(secret.reveal())):
-            raise Forbidden("CLIENT_REFUSED")
-        if client.os_identity is not None and client.os_identity != os_identity:
-            raise Forbidden("CLIENT_REFUSED")
-        return client
-
-    async def pair(
-        self,
-        name: str,
-        scopes: frozenset[Scope],
-        product: ProductProfile | None,
-        os_identity: str | None,
-        actor: Actor,
-    ) -> NewClient:
-        """Pair a program."""
-        secret = Secret(hashlib.sha256(f"secret {self._next()}".encode()).hexdigest())
-        client = Client(
-            client_id=ClientId(f"c-{self._next():016x}"),
-            name=name,
-            secret_digest=_digest(secret.reveal()),
-            os_identity=os_identity,
-            scopes=scopes,
-            product=product,
-            created_at=self.now,
-        )
-        self._clients[client.client_id] = client
-        self._write("client.paired", actor, client_id=client.client_id)
-        return NewClient(client=client, secret=secret)
-
-    async def pair_with_code(
-        self, code: Secret, name: str, product: ProductProfile | None, os: str | None
-    ) -> NewClient:
-        """Pair with a code that serves once and is locked after a few wrong tries."""
-        offered = self._code
-        if offered is None or self.now >= offered.until or self._tries >= _CODE_TRIES:
-            raise Forbidden("PAIRING_CODE_REFUSED")
-        if not hmac.compare_digest(offered.code, code.reveal()):
-            self._tries += 1
-            raise Forbidden("PAIRING_CODE_REFUSED")
-        self._code = None
-        return await self.pair(name, offered.scopes, product, os, Actor(user="pairing"))
-
-    async def open_pairing(self, scopes: frozenset[Scope], actor: Actor) -> tuple[str, float]:
-        """Make a code."""
-        code = f"{self._next():04d}-{hashlib.sha256(str(self._number).encode()).hexdigest()[:4].upper()}"
-        self._code = _Code(code=code, scopes=scopes, until=self.now + timedelta(seconds=_CODE_LIFE_S))
-        self._tries = 0
-        self._write("pairing.opened", actor)
-        return code, _CODE_LIFE_S
-
-    async def clients(self) -> Sequence[Client]:
-        """Return all clients."""
-        return list(self._clients.values())
-
-    async def revoke(self, client_id: ClientId, actor: Actor) -> None:
-        """Revoke a client."""
-        if client_id not in self._clients:
-            raise NotFound("CLIENT_UNKNOWN")
-        self._clients[client_id] = replace(self._clients[client_id], revoked_at=self.now)
-        self._write("client.revoked", actor, client_id=client_id)
 
     # Documents and orders
 
@@ -477,9 +395,8 @@ class MemoryBackend:
 
     # Inside
 
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
+    def _write_pairing(self, kind: str, actor: Actor, client_id: ClientId | None) -> None:
+        self._write(kind, actor, client_id=client_id)
 
     def _visible(self, client: Client) -> list[Order]:
         return [
@@ -556,7 +473,3 @@ _STOPPED: Final = TERMINAL - {OrderState.SENT}
 
 def _chained(line: LedgerEntry) -> str:
     return hashlib.sha256(repr(replace(line, digest="")).encode()).hexdigest()
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
