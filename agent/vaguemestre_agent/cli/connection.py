@@ -21,13 +21,14 @@ from vaguemestre_api import wire
 from vaguemestre_api.blocking import call
 from vaguemestre_api.client import Client, Credentials
 from vaguemestre_api.jsontypes import JsonRefused, dump_json, parse_object
-from vaguemestre_core.errors import Forbidden
+from vaguemestre_core.errors import Forbidden, StoreError
+from vaguemestre_core.redaction import SecretBytes
 
 T = TypeVar("T")
 
 CLIENT_VARIABLE: Final = "VAGUEMESTRE_CLIENT"  # "<client_id>:<secret>"
 CLIENT_FILE_VARIABLE: Final = "VAGUEMESTRE_CLIENT_FILE"
-_KEY_STORE_SERVICE: Final = "vaguemestre-cli"
+_KEY_STORE_ACCOUNT: Final = "cli"
 
 
 def add_actor_options(parser: argparse.ArgumentParser) -> None:
@@ -103,9 +104,9 @@ def keep_credentials(paths: AgentPaths, credentials: Credentials) -> str:
     """Keep a pairing: Windows and macOS in the system's key store, elsewhere in a private file; return where."""
     paths.credentials.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sys.platform in {"win32", "darwin"} and HOME_VARIABLE not in os.environ:
-        import keyring
+        from vaguemestre_agent.adapters.keystore.stores import SystemKeyStore
 
-        keyring.set_password(_KEY_STORE_SERVICE, credentials.client_id, credentials.secret)
+        SystemKeyStore(_KEY_STORE_ACCOUNT).put(credentials.client_id, SecretBytes(credentials.secret.encode()))
         content = dump_json({"client_id": credentials.client_id, "kept_in": "key_store"})
         write_private(paths.credentials, content)
         return "key_store"
@@ -115,10 +116,10 @@ def keep_credentials(paths: AgentPaths, credentials: Credentials) -> str:
 
 
 def _key_store_secret(client_id: str) -> str | None:
-    import keyring
-    from keyring.errors import KeyringError
+    from vaguemestre_agent.adapters.keystore.stores import SystemKeyStore
 
     try:
-        return keyring.get_password(_KEY_STORE_SERVICE, client_id)
-    except KeyringError:
+        found = SystemKeyStore(_KEY_STORE_ACCOUNT).get(client_id)
+    except StoreError:
         raise Forbidden("CREDENTIALS_UNREADABLE") from None
+    return None if found is None else found.reveal().decode()
