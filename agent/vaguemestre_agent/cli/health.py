@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Final
 
 from vaguemestre_agent.cli.connection import ask
 from vaguemestre_agent.cli.console import Console, Exit
+from vaguemestre_agent.cli.orders import STATES
+
+COUNTED: Final[Mapping[str, str]] = {**STATES, "quarantined": "mis à l'écart (ligne falsifiée)"}
 
 
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -21,6 +26,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if not item.ok and item.action:
             lines.append(f"    → {item.action}")
     if health.counts:
-        lines.append("  " + ", ".join(f"{state} : {count}" for state, count in sorted(health.counts.items())))
+        shown = [f"{COUNTED.get(state, state)} : {count}" for state, count in sorted(health.counts.items()) if count]
+        lines.append("  " + ", ".join(shown or ["aucun ordre"]))
     console.give(health, "\n".join(lines))
     return Exit.OK if health.ready else Exit.REFUSED
