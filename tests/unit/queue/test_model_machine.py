@@ -5,22 +5,16 @@ The model is small on purpose: it knows the table of transitions, holds, lanes a
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import shutil
-import tempfile
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TypeVar
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -35,86 +29,28 @@ from vaguemestre_core.orders import (
     TERMINAL,
     TRANSITIONS,
     ClientId,
-    DocumentId,
     HoldKind,
     OrderEvent,
-    OrderId,
     OrderState,
     can,
     next_state,
 )
-from vaguemestre_core.records import Acceptance, Accepted, CancelAnswer, OrderFilter, OrderPatch, Schedule
+from vaguemestre_core.records import Accepted, CancelAnswer, OrderFilter, OrderPatch
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import rows, scheduling, transitions
-from vaguemestre_queue.opening import open_store
-from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, a_build, a_client, an_acceptance, frozen, test_keys
+from vaguemestre_testkit.orders import DOCTOR, a_build, an_acceptance, frozen
+from vaguemestre_testkit.queue_model import PROFESSIONALS, Expected, StoreBesideModel, patient_of, set_of
 
-T = TypeVar("T")
-KEYS = test_keys()
-PROFESSIONALS = ("899700000012", "899700000020")
 REFERENCES = st.integers(0, 3)
 ANY = st.integers(0, 10_000)
-AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 S, E = OrderState, OrderEvent
 # Events that the store applies by itself, with more than a transition.
 _OWN = frozenset({E.ACCEPTED, E.PREPARED, E.RESTARTED, E.INCARNATED, E.SUPERSEDE, E.CLAIM, E.FIRST_BYTE, E.DUE})
 
 
-@dataclass(slots=True)
-class Expected:
-    """An order as the model has it."""
-
-    order_id: OrderId
-    seq: int
-    reference: int
-    digest: str
-    patient: str
-    lane: tuple[str, str]
-    professional: str
-    not_before: datetime
-    undo_until: datetime
-    undo_s: float
-    undo_boot_s: float
-    boot_id: str
-    between_patients: bool
-    state: OrderState = S.PREPARING
-    holds: set[HoldKind] = field(default_factory=set)
-    cancel_requested: bool = False
-    next_attempt: datetime | None = None
-    unique_id: str = ""
-
-
-def patient_of(reference: int) -> str:
-    return f"patient-{reference // 2}"
-
-
-def set_of(reference: int) -> str:
-    """References 0 and 1 share a lane, 2 and 3 do not."""
-    return "1.2.3" if reference < 2 else f"1.2.{reference + 10}"
-
-
-class QueueMachine(RuleBasedStateMachine):
+class QueueMachine(StoreBesideModel):
     """Store and model side by side."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.root = Path(tempfile.mkdtemp(prefix="vaguemestre-model-"))
-        self.lives = 0
-        self.clock = FakeClock()
-        self.orders: list[Expected] = []
-        self.keys: dict[str, tuple[str, OrderId]] = {}
-        self.opposed: set[str] = set()
-        self.replayed: dict[OrderId, OrderState] = {}
-        self.lines = 0
-        self.stack = AsyncExitStack()
-        self.folder = self.root / "0"
-
-    def run(self, work: Coroutine[object, object, T]) -> T:
-        return self.runner.run(work)
 
     @initialize(ready=st.integers(0, 4))
     def begin(self, ready: int) -> None:
@@ -123,103 +59,7 @@ class QueueMachine(RuleBasedStateMachine):
         for reference in range(4):
             self.accept_until_ready(reference, reference < ready)
 
-    def open(self) -> None:
-        # Power is not cut here: flushing is left out for speed.
-        self.store: Store = self.run(
-            self.stack.enter_async_context(
-                open_store(self.folder, KEYS, self.clock, SeededRandom(7), NoFailpoints(), synchronous=0)
-            )
-        )
-        if self.lives == 0:
-            self.run(self.store.add_client(a_client(), DOCTOR))
-        self.lives += 1
-
-    def teardown(self) -> None:
-        try:
-            lines, _ = self.run(self.store.verify_ledger())
-            assert lines >= self.lines
-        finally:
-            self.run(self.stack.aclose())
-            self.runner.close()
-            shutil.rmtree(self.root)
-
-    def must_be(self, fact: bool) -> None:
-        assert fact
-
-    # What the model says
-
-    def pick(self, number: int, *states: OrderState) -> Expected | None:
-        found = [order for order in self.orders if not states or order.state in states]
-        return found[number % len(found)] if found else None
-
-    def latest(self, reference: int) -> Expected | None:
-        return next((order for order in reversed(self.orders) if order.reference == reference), None)
-
-    def by_id(self, order_id: OrderId) -> Expected:
-        return next(order for order in self.orders if order.order_id == order_id)
-
-    def claimable(self, professional: str) -> list[Expected]:
-        now = self.clock.now()
-
-        def is_free(order: Expected) -> bool:
-            return not any(
-                other.lane == order.lane and other.seq < order.seq and other.state not in TERMINAL
-                for other in self.orders
-            )
-
-        found = [
-            order
-            for order in self.orders
-            if order.state is S.READY
-            and not order.holds
-            and order.professional == professional
-            and (order.next_attempt is None or order.next_attempt <= now)
-            and is_free(order)
-        ]
-        return sorted(found, key=lambda order: (order.next_attempt or AT_ONCE, order.seq))
-
     # Accepting
-
-    def acceptance(self, reference: int, content: int, key: int | None) -> Acceptance:
-        number = len(self.orders) + 1
-        undo_s = 120.0
-        return an_acceptance(
-            self.clock,
-            number,
-            content=b"content-%d" % content,
-            client_ref=f"doc-{reference}",
-            idempotency_key=None if key is None else f"key-{key}",
-            professional=PROFESSIONALS[reference % 3 % 2],
-            patient_key=Personal(patient_of(reference)),
-            set_id=set_of(reference),
-            document_id=DocumentId(f"document-{reference}"),
-            schedule=Schedule(
-                not_before=self.clock.now() + timedelta(seconds=600),
-                undo_until=self.clock.now() + timedelta(seconds=undo_s),
-                undo_s=undo_s,
-                between_patients=reference == 3,
-            ),
-        )
-
-    def expect_accepted(self, made: Acceptance, reference: int) -> str | OrderId | None:
-        """Return the error's code, the order replayed, or None when a new one is accepted; supersede as needed."""
-        if made.idempotency_key is not None and made.idempotency_key in self.keys:
-            digest, order_id = self.keys[made.idempotency_key]
-            return order_id if digest == made.request_digest else "IDEMPOTENCY_MISMATCH"
-        latest = self.latest(reference)
-        if latest is None:
-            return None
-        stopped = {S.CANCELLED, S.ABANDONED, S.SUPERSEDED}
-        if latest.digest == made.request_digest and (made.idempotency_key is None or latest.state not in stopped):
-            return latest.order_id
-        if latest.state is S.SENT:
-            return "DOCUMENT_SENT"
-        if latest.state in TERMINAL:
-            return None
-        if not can(latest.state, E.SUPERSEDE):
-            return "DOCUMENT_LEAVING"
-        latest.state = S.SUPERSEDED
-        return None
 
     @rule(reference=REFERENCES, content=st.integers(0, 2), key=st.none() | st.integers(0, 5))
     def accept(self, reference: int, content: int, key: int | None) -> None:
@@ -397,16 +237,6 @@ class QueueMachine(RuleBasedStateMachine):
             order.cancel_requested = True
         else:
             assert (answer, after.state) == (CancelAnswer.TOO_LATE, order.state)
-
-    def expect_hold(self, order: Expected, hold: HoldKind) -> bool:
-        if hold in order.holds:
-            return True
-        if order.state in SETTLED or order.state is S.SENDING:
-            return False
-        order.holds.add(hold)
-        if order.state is S.CLAIMED:
-            order.state = S.READY
-        return True
 
     @rule(number=ANY)
     def hold(self, number: int) -> None:
