@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from vaguemestre_core.errors import Forbidden, InvalidInput, NotFound
+from vaguemestre_core.errors import Forbidden, InvalidInput, NotFound, StoreError
 from vaguemestre_core.ids import check_oid, oid_under
 from vaguemestre_core.orders import ClientId
 from vaguemestre_core.ports import ClockPort, RandomPort, StorePort
@@ -123,9 +123,13 @@ class ClientService:
             self._wrong_tries += 1
             await self._store.note("pairing.refused", pairing.actor)
             raise Forbidden("PAIRING_CODE_REFUSED")
-        paired = await self.pair(name, pairing.scopes, product, os_identity, pairing.actor)
-        self._pairing = None
-        return paired
+        self._pairing = None  # before anything is awaited: a code serves once
+        try:
+            return await self.pair(name, pairing.scopes, product, os_identity, pairing.actor)
+        except (InvalidInput, StoreError):
+            if self._pairing is None:  # nobody was paired, and no newer code was made meanwhile
+                self._pairing = pairing
+            raise
 
     async def clients(self) -> Sequence[Client]:
         """Return all clients."""

@@ -122,12 +122,13 @@ def is_ready_cda(media_type: str) -> bool:
 
 
 def request_digest(upload: DocumentUpload) -> str:
-    """Return the hex SHA-256 of what the client wishes: canonical metadata, media type, options and body.
+    """Return the hex SHA-256 of what the client wishes: reference, canonical metadata, media type, options and body.
 
-    Two JSON texts that differ by spaces or the order of members are the same wish.
+    Two JSON texts that differ by spaces or the order of members are the same wish; the same content under another
+    reference is another.
     """
     canonical = json.dumps(
-        [json.loads(upload.metadata), upload.media_type, upload.hold, upload.send_now],
+        [upload.client_ref, json.loads(upload.metadata), upload.media_type, upload.hold, upload.send_now],
         sort_keys=True,
         separators=(",", ":"),
     )

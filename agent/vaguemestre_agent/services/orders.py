@@ -69,6 +69,26 @@ _HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
 }
 
 
+# States in which a hold or an objection is what keeps the order here.
+_CAN_STILL_LEAVE: Final = frozenset(
+    {
+        OrderState.PREPARING,
+        OrderState.DEFERRED,
+        OrderState.READY,
+        OrderState.OFFERED,
+        OrderState.ENTRUSTED,
+        OrderState.CLAIMED,
+    }
+)
+
+
+def _of_hold(hold: HoldKind, objections: Sequence[GuardAnswer]) -> tuple[str, str]:
+    """Return a hold's words; the guard that put it names its reason better than the hold does."""
+    blocking, remedy = _HOLDS[hold]
+    reason = next((answer.code for answer in objections if answer.hold in {hold, None}), blocking)
+    return (reason if hold is HoldKind.IDENTITY else blocking), remedy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderService:
     """Reads and controls orders for a client."""
@@ -127,14 +147,13 @@ class OrderService:
         return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
 
     def _reason(self, order: Order, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
-        left = {OrderState.SENDING, OrderState.IN_DOUBT, OrderState.SENT}
-        if order.state not in left:
+        if order.state in _CAN_STILL_LEAVE:
+            objections = [answer for answer in answers if not answer.passed]
             for hold in HoldKind:
                 if hold in order.holds:
-                    return _HOLDS[hold]
-            for answer in answers:
-                if not answer.passed:
-                    return _HOLDS[answer.hold] if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
+                    return _of_hold(hold, objections)
+            for answer in objections:
+                return _of_hold(answer.hold, [answer]) if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
         if order.state is not OrderState.READY:
             return _STATE_REASONS[order.state]
         if self.sessions.session_for(order.professional) is None:

@@ -25,6 +25,8 @@ from vaguemestre_core.retry import RetryPolicy
 
 _log = logging.getLogger(__name__)
 BATCH = 16
+STORE_RETRY_S = 5.0
+SHORTEST_PAUSE_S = 1.0  # an instant already past concerns somebody else: it must not turn this loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +44,42 @@ class PreparationService:
     async def run(self) -> None:
         """Prepare for ever; ends only by cancellation, which is safe at any await."""
         while True:
-            found = await self.store.preparing(BATCH)
-            for order in found:
-                await self.prepare(order)
+            try:
+                found = await self.store.preparing(BATCH)
+                for order in found:
+                    await self.prepare(order)
+                pause_s = None if found else await self._until_next()
+            except StoreError as error:
+                # What was accepted is kept: it is prepared when the store is back.
+                _log.error("preparation.store_unavailable", extra={"code": error.code})
+                found, pause_s = (), STORE_RETRY_S
             if not found:
-                await self.wake.wait(self.clock, await self._until_next())
+                await self.wake.wait(self.clock, pause_s)
 
     async def _until_next(self) -> float | None:
         instant = await self.store.next_instant()
-        return None if instant is None else max((instant - self.clock.now()).total_seconds(), 0.0)
+        return None if instant is None else max((instant - self.clock.now()).total_seconds(), SHORTEST_PAUSE_S)
 
     async def prepare(self, order: Order) -> None:
-        """Prepare one order: it becomes DEFERRED, PREPARATION_FAILED, UNREADABLE, or waits for another try."""
+        """Prepare one order: it becomes DEFERRED, PREPARATION_FAILED, UNREADABLE, or waits for another try.
+
+        Raises:
+            StoreError: the store is in trouble; the order stays as it was.
+        """
         self.failpoints.hit("prepare.started")
         try:
             body = await self.store.body(order.order_id)
         except StoreError as error:
+            if error.code not in {"BODY_GONE", "BODY_UNREADABLE"}:
+                raise
             await self._apply(order, OrderEvent.BODY_LOST, error.code)
             return
-        result = await self.preparer.prepare(order, body, self.clock.now())
+        try:
+            result = await self.preparer.prepare(order, body, self.clock.now())
+        except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
+            # A bug of ours must not stop the other documents: this one is tried again, ever more rarely.
+            _log.exception("preparation.unexpected", extra={"order_id": order.order_id})
+            result = PreparationRefusal(code="UNEXPECTED", retry=True)
         if isinstance(result, PreparedBuild):
             await self._save(order, result)
         elif result.retry:
@@ -71,6 +90,8 @@ class PreparationService:
     async def _save(self, order: Order, build: PreparedBuild) -> None:
         try:
             await self.store.save_prepared(order.order_id, build, await self._freeze(order))
+        except NotFound as error:
+            await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)
         except Conflict as error:
             if error.code == "UNIQUE_ID_TAKEN":
                 await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)

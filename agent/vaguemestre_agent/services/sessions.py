@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from vaguemestre_core.errors import Conflict, InvalidInput, NotFound
+from vaguemestre_core.errors import Conflict, InvalidInput, NotFound, ServiceError, StoreError
 from vaguemestre_core.ports import ClockPort, ConnectRefused, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import AGENT_ACTOR, Actor, Authority, AuthorityMeans, Client, ProxySession
 from vaguemestre_core.redaction import Secret
@@ -80,18 +80,16 @@ class SessionService:
     def authorities(self) -> Sequence[Authority]:
         """Return who may send from here now."""
         found = [self.session_for(national_id) for national_id in sorted(self._open)]
-        return [
-            Authority(
-                professional=session.national_id,
-                means=AuthorityMeans.PSC,
-                service=service,
-                station=self._station,
-                until=session.until,
-            )
-            for session in found
-            if session is not None
-            for service in SERVICES
-        ]
+        return [self._authority(session, service) for session in found if session is not None for service in SERVICES]
+
+    def _authority(self, session: ProxySession, service: str) -> Authority:
+        return Authority(
+            professional=session.national_id,
+            means=AuthorityMeans.PSC,
+            service=service,
+            station=self._station,
+            until=session.until,
+        )
 
     async def open(self, client: Client, national_id: str, channel: str, actor: Actor) -> tuple[str, str, float]:
         """Start opening a session; return (request id, binding code, seconds left).
@@ -109,10 +107,14 @@ class SessionService:
         request_id = f"{self._random.bits(96):024x}"
         binding = f"{self._random.bits(64) % 100:02d}"
         self._pending.add(national_id)
-        await self._tell("session.requested", actor, client, national_id, request_id)
-        self._group.create_task(
-            self._connect(client, national_id, channel, binding, request_id, actor), name="session-connect"
-        )
+        try:
+            await self._tell("session.requested", actor, client, national_id, request_id)
+            self._group.create_task(
+                self._connect(client, national_id, channel, binding, request_id, actor), name="session-connect"
+            )
+        except BaseException:
+            self._pending.discard(national_id)
+            raise
         return request_id, binding, self._connect_s
 
     async def _connect(
@@ -121,14 +123,22 @@ class SessionService:
         assert client.product is not None
         try:
             answer = await self._proxy.connect(national_id, binding, client.product.proxy_client_id, channel)
+        except Exception:  # noqa: BLE001 - not swallowed: the person is told that it failed, and so is the log
+            _log.exception("session.unexpected", extra={"session_request": request_id})
+            answer = ConnectRefused(code="UNEXPECTED", retry=True)
         finally:
             self._pending.discard(national_id)
+        kind, code = "session.opened", ""
         if isinstance(answer, ConnectRefused):
-            await self._tell("session.refused", actor, client, national_id, request_id, answer.code)
-            return
-        self._open[national_id] = answer
-        await self._tell("session.opened", actor, client, national_id, request_id)
-        self._changed()
+            kind, code = "session.refused", answer.code
+        else:
+            self._open[national_id] = answer
+            self._changed()
+        try:
+            await self._tell(kind, actor, client, national_id, request_id, code)
+        except StoreError as error:
+            # The professional did answer: a full disk does not take the session away, only its ledger line.
+            _log.error("session.untold", extra={"kind": kind, "code": error.code})
 
     async def adopt(
         self,
@@ -139,14 +149,20 @@ class SessionService:
         until_s: float | None,
         actor: Actor,
     ) -> Authority:
-        """Adopt a session that the LGC opened itself: one login a day."""
+        """Adopt a session that the LGC opened itself: one login a day.
+
+        Raises:
+            InvalidInput: PRODUCT_PROFILE_MISSING, SESSION_COOKIE_EMPTY, SESSION_ENDED (``until_s`` is not positive).
+        """
         if client.product is None:
             raise InvalidInput("PRODUCT_PROFILE_MISSING")
         if not cookie:
             raise InvalidInput("SESSION_COOKIE_EMPTY")
+        if until_s is not None and not until_s > 0:
+            raise InvalidInput("SESSION_ENDED")
         now = self._clock.now()
-        life_s = self._longest_s if until_s is None else min(max(until_s, 0.0), self._longest_s)
-        self._open[national_id] = ProxySession(
+        life_s = self._longest_s if until_s is None else min(until_s, self._longest_s)
+        session = ProxySession(
             national_id=national_id,
             cookie=cookie,
             session_state=session_state,
@@ -156,17 +172,28 @@ class SessionService:
             proxy_client_id=client.product.proxy_client_id,
         )
         await self._tell("session.adopted", actor, client, national_id, "")
+        self._open[national_id] = session
         self._changed()
-        return next(authority for authority in self.authorities() if authority.professional == national_id)
+        return self._authority(session, SERVICES[0])
 
     async def close(self, client: Client, national_id: str, actor: Actor) -> None:
-        """Close a session. Raises NotFound SESSION_UNKNOWN."""
+        """Close a session here at once, and at the proxy in the background. Raises NotFound SESSION_UNKNOWN."""
         session = self._open.pop(national_id, None)
         if session is None:
             raise NotFound("SESSION_UNKNOWN")
         self._changed()
+        if self._group is not None:
+            self._group.create_task(self._disconnect(session), name="session-disconnect")
         await self._tell("session.closed", actor, client, national_id, "")
-        await self._proxy.disconnect(session)
+
+    async def _disconnect(self, session: ProxySession) -> None:
+        """End a session at the proxy; when that fails it lapses there by itself."""
+        try:
+            await self._proxy.disconnect(session)
+        except ServiceError as error:
+            _log.warning("session.not_disconnected", extra={"code": error.code})
+        except Exception:  # noqa: BLE001 - not swallowed: the log says so; the session is closed here already
+            _log.exception("session.unexpected")
 
     def forget(self, session: ProxySession) -> bool:
         """Forget a session that the proxy no longer knows; a newer one of the same professional stays, answer False."""
