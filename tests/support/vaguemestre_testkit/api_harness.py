@@ -40,6 +40,10 @@ class ApiHarness(Protocol):
     def document(self, title: str = "Compte rendu") -> DocumentBody:
         """Return a document that the backend accepts; another title is another content."""
 
+    @property
+    def listeners(self) -> int:
+        """How many listen to changes now."""
+
     async def make_deferred(self, order_id: str) -> None:
         """Bring a fresh order to DEFERRED."""
 
@@ -63,6 +67,11 @@ class MemoryHarness:
         """Return a document."""
         metadata = json.dumps({"title": title}).encode()
         return DocumentBody(metadata=metadata, body=b"%PDF-1.4 " + title.encode(), media_type="application/pdf")
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return len(self.backend.listeners)
 
     async def make_deferred(self, order_id: str) -> None:
         """Prepared."""

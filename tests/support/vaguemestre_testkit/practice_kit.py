@@ -141,6 +141,18 @@ class FailingStore:
         self._inner = inner
         self._failures: dict[str, deque[Exception]] = {}
         self.refused: Counter[str] = Counter()
+        self.listening = 0
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Listen to the real one, counted."""
+        stop = self._inner.listen(listener)
+        self.listening += 1
+
+        def stopped() -> None:
+            self.listening -= 1
+            stop()
+
+        return stopped
 
     def fail(self, method: str, error: Exception, times: int = 1) -> None:
         """Let the next calls of that method raise."""
