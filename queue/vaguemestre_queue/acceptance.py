@@ -144,6 +144,11 @@ def _make_room(
     return OrderId(rows.as_text(latest["order_id"]))
 
 
+def lane_of(context: Context, patient: str, set_id: str) -> str:
+    """Return the lane of a patient's pseudonym and a setId: what shares one leaves one after the other."""
+    return context.sealer.pseudonym("lane", Personal(f"{patient}\x1f{set_id}"))
+
+
 def _insert_document(connection: Connection, context: Context, acceptance: Acceptance) -> None:
     connection.run(
         "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -175,7 +180,7 @@ def _remember_key(connection: Connection, context: Context, acceptance: Acceptan
 
 def _new_row(context: Context, acceptance: Acceptance, document_id: DocumentId, set_id: str, sealed: Envelope) -> Row:
     at_us = rows.to_us(acceptance.accepted_at)
-    lane = context.sealer.pseudonym("lane", Personal(f"{acceptance.patient_key.reveal()}\x1f{set_id}"))
+    lane = lane_of(context, context.sealer.pseudonym("patient", acceptance.patient_key), set_id)
     return {
         "order_id": acceptance.order_id,
         "document_id": document_id,

@@ -10,6 +10,7 @@ from vaguemestre_core.orders import OrderEvent, OrderId, OrderState
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
 from vaguemestre_queue import rows, transitions
+from vaguemestre_queue.acceptance import lane_of
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -72,6 +73,8 @@ def save_prepared(
     if taken:
         raise Conflict("UNIQUE_ID_TAKEN")
     columns = keep(connection, context, order_id, PREPARED, envelope)
+    if build.set_id != row["set_id"]:
+        columns |= _move_to_set(connection, context, row, build.set_id)
     columns |= {
         "unique_id": build.unique_id,
         "set_id": build.set_id,
@@ -87,6 +90,14 @@ def save_prepared(
         connection, context, row, OrderEvent.PREPARED, AGENT_ACTOR, changes, columns=columns, detail=detail
     )
     return rows.order_of(new)
+
+
+def _move_to_set(connection: Connection, context: Context, row: Row, set_id: str) -> Row:
+    """Put a document in the set its ready CDA names; return the order's columns that follow."""
+    document_id = row["document_id"]
+    found = connection.run("SELECT patient FROM documents WHERE document_id = ?", [document_id])
+    connection.run("UPDATE documents SET set_id = ? WHERE document_id = ?", [set_id, document_id])
+    return {"lane": lane_of(context, rows.as_text(found[0][0]), set_id)}
 
 
 def first_byte(

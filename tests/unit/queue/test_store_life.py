@@ -459,3 +459,20 @@ async def test_unknown_things_are_said_unknown(tmp_path: Path, clock: FakeClock)
         await store.revoke_client(a_client().client_id, DOCTOR)
         with pytest.raises(NotFound, match="CLIENT_UNKNOWN"):
             await store.client(a_client().client_id)
+
+
+async def test_ready_documents_of_one_set_leave_in_order(tmp_path: Path, clock: FakeClock) -> None:
+    """A ready CDA brings its own setId: two deposits of one set share a lane whatever their references."""
+    async with opened(tmp_path, clock) as store:
+        for number in (1, 2):
+            acceptance = an_acceptance(clock, number, patient_key=Personal("patient"))
+            await store.accept(acceptance)
+            build = replace(a_build(acceptance), set_id="1.2.250.1.999.77")
+            await store.save_prepared(acceptance.order_id, build, frozen(number))
+            await store.apply(acceptance.order_id, OrderEvent.SEND_NOW, DOCTOR)
+        first, second = await store.order(OrderId("order-1")), await store.order(OrderId("order-2"))
+        assert (first.set_id, first.lane) == ("1.2.250.1.999.77", second.lane)
+        claimed = await store.claim("dmp", ALL, clock.now())
+        assert claimed is not None
+        assert claimed.order_id == "order-1"
+        assert await store.claim("dmp", ALL, clock.now()) is None
