@@ -118,7 +118,7 @@ class IntakeService:
 
 def is_ready_cda(media_type: str) -> bool:
     """Say whether the body is a CDA that the client made itself."""
-    return media_type in READY_CDA_TYPES
+    return media_type.partition(";")[0].strip().lower() in READY_CDA_TYPES
 
 
 def request_digest(upload: DocumentUpload) -> str:

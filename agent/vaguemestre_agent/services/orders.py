@@ -147,8 +147,13 @@ class OrderService:
         return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
 
     def _reason(self, order: Order, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
+        objections = [answer for answer in answers if not answer.passed]
+        if order.state is OrderState.PREPARATION_FAILED:
+            # A document for the DMP cannot be built without a qualified identity: that is the reason to tell.
+            for answer in objections:
+                if answer.hold is HoldKind.IDENTITY:
+                    return _of_hold(HoldKind.IDENTITY, [answer])
         if order.state in _CAN_STILL_LEAVE:
-            objections = [answer for answer in answers if not answer.passed]
             for hold in HoldKind:
                 if hold in order.holds:
                     return _of_hold(hold, objections)

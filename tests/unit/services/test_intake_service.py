@@ -193,12 +193,13 @@ async def test_between_two_patients_the_closing_of_the_file_lets_it_leave(tmp_pa
         await practice.reaches(order, OrderState.SENT)
 
 
-async def test_a_ready_document_is_accepted_with_its_short_metadata(tmp_path: Path) -> None:
+@pytest.mark.parametrize("media_type", ["text/xml", "application/hl7-cda+xml", "Text/XML; charset=utf-8"])
+async def test_a_ready_document_is_accepted_with_its_short_metadata(tmp_path: Path, media_type: str) -> None:
     async with office(tmp_path) as practice:
         order = await practice.deposit(
             metadata=json.dumps(metadata_samples.ready_metadata()).encode(),
             body=b"<ClinicalDocument/>",
-            media_type="text/xml",
+            media_type=media_type,
         )
 
     assert (order.state, order.type_code) == (OrderState.PREPARING, "11488-4")

@@ -119,6 +119,17 @@ async def test_a_doubtful_identity_is_named(tmp_path: Path) -> None:
         assert (await why(practice, doubtful))[0] == "IDENTITY_DOUBTFUL"
 
 
+@pytest.mark.req("INS/va1.53")
+async def test_a_document_not_built_for_want_of_an_identity_says_so(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice:
+        order = await practice.deposit()
+        facts = json.dumps(json.loads(order.guard_facts) | {"identity_status": "validée"})
+        failed = replace(order, state=S.PREPARATION_FAILED, holds=frozenset({HoldKind.IDENTITY}))
+
+        assert await why(practice, replace(failed, guard_facts=facts)) == ("INS_NOT_QUALIFIED", "QUALIFY_THE_IDENTITY")
+        assert await why(practice, failed) == ("PREPARATION_REFUSED", "CORRECT_THE_DOCUMENT")
+
+
 async def test_reconciling_says_what_each_reference_became(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
         await practice.deposit("waiting")
