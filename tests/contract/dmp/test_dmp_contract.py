@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -306,7 +307,10 @@ async def test_what_a_failure_lets_us_know_and_what_the_lookup_says(bench: Opene
         outcome = await submit(on, prepared(), commit=commit)
         assert outcome.certainty is certainty
         assert commit.calls == 1
-        if code:
+        if code == "DMP_CUT" and sys.platform == "win32":
+            # Windows closes what Linux resets: the HTTP library calls the same cut a protocol error.
+            assert outcome.code in {"DMP_CUT", "DMP_NOT_HTTP"}
+        elif code:
             assert outcome.code == code
         if certainty is Certainty.NOT_SENT:
             assert outcome.waiting is not None

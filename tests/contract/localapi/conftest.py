@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,21 +10,23 @@ import pytest
 from vaguemestre_api.client import Client
 from vaguemestre_testkit.api_harness import ALL_SCOPES, ApiHarness, MemoryHarness, paired
 from vaguemestre_testkit.api_server import serving
+from vaguemestre_testkit.raw_stream import api_address
+from vaguemestre_testkit.services_harness import services_harness
 
-# One more implementation is one more line: the harness of the real services belongs here.
-HARNESSES = {"memory": MemoryHarness}
 
-
-@pytest.fixture(params=sorted(HARNESSES))
-def harness(request: pytest.FixtureRequest) -> ApiHarness:
-    return HARNESSES[request.param]()
+@pytest.fixture(params=["memory", "services"])
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    if request.param == "memory":
+        yield MemoryHarness()
+        return
+    async with services_harness(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
 def socket() -> Iterator[Path]:
-    """A short path: a socket's name holds about a hundred characters."""
-    with tempfile.TemporaryDirectory(prefix="vg") as folder:
-        yield Path(folder) / "run" / "a.sock"
+    with api_address() as path:
+        yield path
 
 
 @pytest.fixture

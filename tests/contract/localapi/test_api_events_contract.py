@@ -14,6 +14,7 @@ from vaguemestre_core.orders import OrderId
 from vaguemestre_core.records import Actor
 from vaguemestre_testkit.api_harness import ApiHarness, MemoryHarness, paired
 from vaguemestre_testkit.api_server import serving
+from vaguemestre_testkit.raw_stream import connect
 
 
 async def take(client: Client, count: int, after: int | None = None) -> list[StreamItem]:
@@ -162,7 +163,7 @@ async def test_heartbeats_move_the_number_over_what_others_did(socket: Path) -> 
 async def _raw_stream(client: Client, socket: Path, wanted: bytes) -> tuple[bytes, int]:
     credentials = client._credentials
     assert credentials is not None
-    reader, writer = await asyncio.open_unix_connection(str(socket))
+    reader, writer = await connect(socket)
     writer.write(
         b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n"
         + f"Authorization: Vaguemestre {credentials.client_id}:{credentials.secret}\r\n\r\n".encode()
@@ -187,7 +188,7 @@ async def test_a_reader_that_does_not_read_is_disconnected(socket: Path) -> None
         for n in range(1500):  # some megabytes of changes: more than the buffers on the way hold
             act = harness.backend.hold if n % 2 else harness.backend.release
             await act(known, order_id, Actor(user=f"u{n}"))
-        _, writer = await asyncio.open_unix_connection(str(socket), limit=1024)
+        _, writer = await connect(socket, limit=1024)
         writer.write(
             b"GET /v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n"
             + f"Authorization: Vaguemestre {credentials.client_id}:{credentials.secret}\r\n\r\n".encode()
@@ -201,7 +202,6 @@ async def test_a_reader_that_does_not_read_is_disconnected(socket: Path) -> None
 
 async def test_a_reader_that_leaves_frees_its_place_at_once(lgc: Client, harness: ApiHarness) -> None:
     await take(lgc, 1)
-    assert isinstance(harness, MemoryHarness)
 
     async with asyncio.timeout(5):
-        await until(lambda: not harness.backend.listeners)
+        await until(lambda: harness.listeners == 0)

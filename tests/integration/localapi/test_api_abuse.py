@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import random
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from vaguemestre_api import openapi
 from vaguemestre_api.client import Client
 from vaguemestre_testkit.api_harness import MemoryHarness, paired
 from vaguemestre_testkit.api_server import serving
+from vaguemestre_testkit.raw_stream import api_address, connect
 
 LIMITS = ApiLimits(
     body_bytes=20_000, metadata_bytes=4096, read_s=0.3, body_s=1.0, header_s=0.4, requests=16, upload_bytes=60_000
@@ -38,7 +38,7 @@ class Raw:
 
     async def send(self, data: bytes, *more: bytes) -> tuple[int, dict[str, object]]:
         """Send pieces, return the status and the problem; (0, {}) when the server only closed."""
-        reader, writer = await asyncio.open_unix_connection(str(self.socket))
+        reader, writer = await connect(self.socket)
         try:
             async with asyncio.timeout(10):
                 with suppress(ConnectionError):
@@ -102,8 +102,8 @@ TOWER = b"[" * 1500 + b"]" * 1500
 
 @pytest.fixture
 def socket() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="vg") as folder:
-        yield Path(folder) / "a.sock"
+    with api_address() as path:
+        yield path
 
 
 @pytest.fixture
@@ -358,7 +358,7 @@ async def test_a_body_cut_short_changes_nothing(raw: Raw) -> None:
     before = await raw.harness.fingerprint()
     whole = raw.put(META + BODY + END)
     for cut in range(len(whole) - 120, len(whole) - 1, 7):
-        _, writer = await asyncio.open_unix_connection(str(raw.socket))
+        _, writer = await connect(raw.socket)
         writer.write(whole[:cut])
         await writer.drain()
         writer.close()
@@ -371,7 +371,7 @@ async def test_a_body_cut_short_changes_nothing(raw: Raw) -> None:
 async def test_uploads_share_one_memory_budget(raw: Raw) -> None:
     held = []
     for _ in range(2):  # each announces 25 000 bytes and sends nothing of its body yet
-        reader, writer = await asyncio.open_unix_connection(str(raw.socket))
+        reader, writer = await connect(raw.socket)
         form = b"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 24000\r\n"
         writer.write(raw.head("PUT", "/v1/documents/x", form + ACTOR))
         await writer.drain()
@@ -393,7 +393,7 @@ async def test_too_many_connections_are_closed_and_the_others_live(socket: Path)
     limits = ApiLimits(connections=4)
     async with serving(harness.backend, socket, limits), await paired(harness, socket) as client:
         await client.health()
-        opened = [await asyncio.open_unix_connection(str(socket)) for _ in range(6)]
+        opened = [await connect(socket) for _ in range(6)]
         async with asyncio.timeout(5):
             assert await asyncio.gather(*(reader.read(1) for reader, _ in opened[3:])) == [b"", b"", b""]
         assert (await client.health()).ready

@@ -159,11 +159,12 @@ def test_the_pairing_secret_is_kept_in_a_private_file_and_shown_nowhere(
     secret = json.loads(path.read_text())["secret"]
     status, out, error = run("pair", "list")
 
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert status == 0
     assert secret not in out + error
-    path.chmod(0o644)
-    assert run("pair", "list")[0] == 5
+    if sys.platform != "win32":  # there the folder's access list decides, not mode bits
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.chmod(0o644)
+        assert run("pair", "list")[0] == 5
 
 
 def test_the_first_code_is_found_by_itself(backend: MemoryBackend, run: Run) -> None:
