@@ -64,6 +64,8 @@ class ReferenceAnswer:
         entry_uuid: the entry's UUID at the service; it changes with its metadata.
         logical_id: the entry's lid.
         version: the entry's version, from 1.
+        is_deleted: the entry is there, marked deleted.
+        visibility: its visibility codes as the service has them (without the confidentiality code).
         waiting: what hinders when UNKNOWN.
         ends_session: the proxy session used is gone.
     """
@@ -73,6 +75,8 @@ class ReferenceAnswer:
     entry_uuid: str | None = None
     logical_id: str | None = None
     version: int | None = None
+    is_deleted: bool = False
+    visibility: frozenset[str] = frozenset()
     waiting: WaitReason | None = None
     ends_session: bool = False
 
