@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
 
@@ -145,6 +146,11 @@ def _untold(_: str) -> None:
     """Stand for a failpoint where a question leaves: only sendings have any."""
 
 
+# The library keeps the cookies of every answer and shows them again: the next professional's login would then carry the
+# session of the one before.
+_NO_COOKIE: Final = DefaultCookiePolicy(allowed_domains=())
+
+
 class HttpClient:
     """Exchanges with one base URL over HTTP/1.1; no redirect, no cookie jar, no environment proxy unless asked.
 
@@ -172,6 +178,7 @@ class HttpClient:
             http2=False,
             follow_redirects=False,
             trust_env=trust_env,
+            cookies=CookieJar(_NO_COOKIE),
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=0, keepalive_expiry=0.0),
         )
 
