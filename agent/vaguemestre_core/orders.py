@@ -212,6 +212,8 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = Mapping
 TERMINAL: Final = frozenset({_S.SENT, _S.CANCELLED, _S.SUPERSEDED, _S.ABANDONED})
 # Ends of what the machine does alone: a person has the next word.
 SETTLED: Final = TERMINAL | {_S.REJECTED, _S.UNREADABLE, _S.PREPARATION_FAILED}
+# From here it may leave (again): an order whose cancellation was asked is cancelled as soon as it comes here.
+MAY_LEAVE: Final = frozenset({_S.PREPARING, _S.DEFERRED, _S.READY, _S.CLAIMED})
 # Owned elsewhere or on the wire: a cancellation can only be asked.
 CANCEL_ASKED_ONLY: Final = frozenset({_S.OFFERED, _S.ENTRUSTED, _S.SENDING, _S.IN_DOUBT})
 

@@ -172,8 +172,8 @@ class StorePort(Protocol):
     async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
         """Take the next order that may leave now under one of these professionals, as CLAIMED, or None."""
 
-    async def doubtful(self, service: str, now: datetime) -> Sequence[Order]:
-        """Return orders in doubt whose next lookup is due."""
+    async def doubtful(self, service: str, professionals: frozenset[str], now: datetime) -> Sequence[Order]:
+        """Return orders in doubt of these professionals whose next lookup is due."""
 
     async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
         """Mark ``waiting=auth`` on READY orders of everybody else and remove it for these; return how many changed."""

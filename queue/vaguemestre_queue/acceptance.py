@@ -59,6 +59,7 @@ def accept(
             _remember_key(connection, context, acceptance, rows.as_text(latest["order_id"]))
             return Accepted(order=rows.order_of(latest), replayed=True)
         superseded = _make_room(connection, context, acceptance, latest, changes)
+        _keep_patient(connection, context, acceptance, document_id)
     else:
         document_id, set_id = acceptance.document_id, acceptance.set_id
         _insert_document(connection, context, acceptance)
@@ -106,6 +107,8 @@ def _replayed_by_key(connection: Connection, context: Context, acceptance: Accep
     if known[0][0] != acceptance.request_digest:
         raise Conflict("IDEMPOTENCY_MISMATCH")
     row = transitions.load(connection, context, OrderId(rows.as_text(known[0][1])))
+    if row["state"] == OrderState.UNREADABLE.value:
+        return None  # its body was asked for again: here it is
     return Accepted(order=rows.order_of(row), replayed=True)
 
 
@@ -115,8 +118,8 @@ def _latest(connection: Connection, context: Context, document_id: DocumentId) -
 
 
 def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
-    """Say whether the client repeats its last wish: a new key after a stop is a new wish."""
-    if latest["request_digest"] != acceptance.request_digest:
+    """Say whether the client repeats its last wish: a new key after a stop is a new one, a lost body is given anew."""
+    if latest["request_digest"] != acceptance.request_digest or latest["state"] == OrderState.UNREADABLE.value:
         return False
     stopped = {OrderState.CANCELLED, OrderState.ABANDONED, OrderState.SUPERSEDED}
     return acceptance.idempotency_key is None or OrderState(rows.as_text(latest["state"])) not in stopped
@@ -164,10 +167,22 @@ def _insert_document(connection: Connection, context: Context, acceptance: Accep
     )
 
 
+def _keep_patient(connection: Connection, context: Context, acceptance: Acceptance, document_id: DocumentId) -> None:
+    """Write whom the wanted version is about: a correction may be of the patient, and the guards look at this one."""
+    connection.run(
+        "UPDATE documents SET patient = ?, title = ? WHERE document_id = ?",
+        [
+            context.sealer.pseudonym("patient", acceptance.patient_key),
+            context.sealer.seal_card(acceptance.title),
+            document_id,
+        ],
+    )
+
+
 def _remember_key(connection: Connection, context: Context, acceptance: Acceptance, order_id: str) -> None:
     if acceptance.idempotency_key is not None:
         connection.run(
-            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)",
             [
                 acceptance.client_id,
                 acceptance.idempotency_key,

@@ -166,13 +166,17 @@ def preparing(connection: Connection, context: Context, now: datetime, limit: in
     return [rows.order_of(row) for row in found]
 
 
-def doubtful(connection: Connection, context: Context, service: str, now: datetime) -> list[Order]:
-    """Return orders in doubt whose next lookup is due."""
+def doubtful(
+    connection: Connection, context: Context, service: str, professionals: frozenset[str], now: datetime
+) -> list[Order]:
+    """Return orders in doubt of these professionals whose next lookup is due."""
+    marks = ", ".join("?" for _ in professionals)
     found = _authentic_rows(
         connection,
         context,
-        "state = 'in_doubt' AND next_attempt_at_us <= ? AND kind GLOB ? ORDER BY next_attempt_at_us LIMIT 32",
-        [rows.to_us(now), f"{service}.*"],
+        f"state = 'in_doubt' AND next_attempt_at_us <= ? AND kind GLOB ? AND professional IN ({marks}) "
+        "ORDER BY next_attempt_at_us LIMIT 32",
+        [rows.to_us(now), f"{service}.*", *sorted(professionals)],
     )
     return [rows.order_of(row) for row in found]
 
@@ -206,11 +210,14 @@ def next_instant(connection: Connection, now: datetime) -> datetime | None:
     now_us = rows.to_us(now)
     found = connection.run(
         "SELECT min(at) FROM ("
-        "SELECT min(max(not_before_us, undo_until_us)) AS at FROM orders WHERE state = 'deferred' UNION ALL "
+        "SELECT min(max(not_before_us, undo_until_us)) AS at FROM orders WHERE state = 'deferred' "
+        "AND quarantined = 0 UNION ALL "
         "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'ready' AND holds = '' AND quarantined = 0 "
         "AND next_attempt_at_us > ?1 UNION ALL "
-        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'preparing' AND next_attempt_at_us > ?1 UNION ALL "
-        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'in_doubt' AND next_attempt_at_us > ?1)",
+        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'preparing' AND quarantined = 0 "
+        "AND next_attempt_at_us > ?1 UNION ALL "
+        "SELECT min(next_attempt_at_us) FROM orders WHERE state = 'in_doubt' AND quarantined = 0 "
+        "AND next_attempt_at_us > ?1)",
         [now_us],
     )
     value = found[0][0]

@@ -351,9 +351,9 @@ class Store:
             self._context.failpoints.hit("claimed")
         return order
 
-    async def doubtful(self, service: str, now: datetime) -> Sequence[Order]:
-        """Return orders in doubt whose next lookup is due."""
-        return await self._write(lambda c, _: scheduling.doubtful(c, self._context, service, now))
+    async def doubtful(self, service: str, professionals: frozenset[str], now: datetime) -> Sequence[Order]:
+        """Return orders in doubt of these professionals whose next lookup is due."""
+        return await self._write(lambda c, _: scheduling.doubtful(c, self._context, service, professionals, now))
 
     async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
         """Mark what waits for an authority; return how many changed."""

@@ -10,6 +10,7 @@ from typing import Final
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import (
     CANCEL_ASKED_ONLY,
+    MAY_LEAVE,
     SETTLED,
     HoldKind,
     OrderEvent,
@@ -18,7 +19,7 @@ from vaguemestre_core.orders import (
     can,
     next_state,
 )
-from vaguemestre_core.records import Actor, CancelAnswer, Change, Order, OrderPatch, event_kind
+from vaguemestre_core.records import AGENT_ACTOR, Actor, CancelAnswer, Change, Order, OrderPatch, event_kind
 from vaguemestre_queue import ledger, rows
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
@@ -114,7 +115,11 @@ def transition(
     columns: Row | None = None,
     detail: Pairs = (),
 ) -> Row:
-    """Apply one event to a loaded row; return the new row. Raises Conflict TRANSITION_ILLEGAL."""
+    """Apply one event to a loaded row; return the new row. Raises Conflict TRANSITION_ILLEGAL.
+
+    An order whose cancellation was asked is cancelled in the same transaction when the event would let it leave again:
+    whoever chose the event may have read the order before it was asked.
+    """
     before = OrderState(rows.as_text(row["state"]))
     after = next_state(before, event)
     if after is None:
@@ -122,6 +127,9 @@ def transition(
     now = context.clock.now()
     new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
     _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
+    if new["cancel_requested"] and after in MAY_LEAVE:
+        asked = (("cause", "asked"),)
+        return transition(connection, context, new, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=asked)
     return new
 
 

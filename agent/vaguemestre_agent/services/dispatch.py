@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TypeVar, assert_never
 
 from vaguemestre_agent.services.clients import client_of
+from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.errors import Conflict, StoreError
@@ -50,6 +51,13 @@ class DispatchSettings:
     idle_s: float = 30.0
     asleep_s: float = 120.0
     test_existence: bool = True
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One try to send; ``may_have_started`` says that SENDING may be committed by this very try."""
+
+    may_have_started: bool = False
 
 
 def guard_input(order: Order, *, opposed: bool, fact_version: int, client: Client | None) -> GuardInput:
@@ -93,6 +101,7 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
+        self._doubts = DoubtAges(clock)
         self._draining = False
         self.trouble: str | None = None
 
@@ -173,19 +182,20 @@ class DispatchService:
 
     async def send(self, order: Order) -> None:
         """Send one claimed order; whatever happens it ends in another state than CLAIMED or SENDING."""
-        code = await self._attempt(order)
+        attempt = _Attempt()
+        code = await self._attempt(order, attempt)
         if code is None:
             return
         try:
-            await self._leave_clean(order, code)
+            await self._leave_clean(order, code, attempt)
         except (Conflict, StoreError) as error:
             # A person decided meanwhile, or the row is no longer ours or the store is closing: the next start tells.
             _log.warning("send.left_as_it_is", extra={"order_id": order.order_id, "code": error.code})
 
-    async def _attempt(self, order: Order) -> str | None:
+    async def _attempt(self, order: Order, attempt: _Attempt) -> str | None:
         """Try to send; return the code of what went wrong on our side, or None."""
         try:
-            await self._send(order)
+            await self._send(order, attempt)
         except Conflict as error:
             _log.info("send.overtaken", extra={"code": error.code})  # a person stopped it first: nothing left
             return error.code
@@ -201,14 +211,14 @@ class DispatchService:
         patch = OrderPatch(failure_code=code)
         await self._persist(lambda: self._store.apply(order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=patch))
 
-    async def _leave_clean(self, order: Order, code: str) -> None:
+    async def _leave_clean(self, order: Order, code: str, attempt: _Attempt) -> None:
         """Take an order out of CLAIMED (nothing left) or SENDING (it may have) after something went wrong."""
         now = await self._persist(lambda: self._store.order(order.order_id))
         if now.state is OrderState.CLAIMED and code in BODY_LOST:
             await self._body_lost(now, code)
         elif now.state is OrderState.CLAIMED:
             await self._give_back(now, None, code)
-        elif now.state is OrderState.SENDING:
+        elif now.state is OrderState.SENDING and attempt.may_have_started:
             await self.conclude(now, Outcome(certainty=Certainty.DOUBT, code=code))
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
@@ -223,7 +233,7 @@ class DispatchService:
                 self.trouble = error.code
                 await self._clock.sleep(STORE_RETRY_S)
 
-    async def _send(self, order: Order) -> None:
+    async def _send(self, order: Order, attempt: _Attempt) -> None:
         context, client = await self._context(order)
         if await self._is_held(order, client):
             return
@@ -242,13 +252,18 @@ class DispatchService:
 
         async def commit_sending() -> None:
             self._failpoints.hit("send.connected")
-            await self._store.first_byte(order.order_id, frozen_signature)
+            attempt.may_have_started = True  # unless the store says no: after an error of the disk it may be written
+            try:
+                await self._store.first_byte(order.order_id, frozen_signature)
+            except Conflict:
+                attempt.may_have_started = False
+                raise
 
         outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
         self._failpoints.hit("send.answered")
         if outcome.ends_session:
             await self._lost(context)
-        await self.conclude(order, outcome)
+        await self.conclude(order, outcome, started=attempt.may_have_started)
 
     async def _lost(self, context: SendingContext) -> None:
         """Forget a session at once; its ledger line waits for the store, and never takes a verdict with it."""
@@ -323,17 +338,33 @@ class DispatchService:
             attempts_plus=1 if counted else 0,
         )
 
-    async def conclude(self, order: Order, outcome: Outcome) -> None:
-        """Write down what an attempt taught us."""
+    async def conclude(self, order: Order, outcome: Outcome, *, started: bool = True) -> None:
+        """Write down what an attempt taught us.
+
+        An attempt that never committed SENDING (``started`` False) says nothing about an order that another attempt is
+        sending: held and released meanwhile, it was claimed again.
+        """
         pairs = (("code", outcome.code), ("service", outcome.service_code or ""))
         detail = (*((name, value) for name, value in pairs if value), *outcome.receipt)
 
         async def write() -> Order:
-            now = await self._store.order(order.order_id)
-            event, patch = self._verdict(now, outcome)
-            return await self._store.apply(order.order_id, event, AGENT_ACTOR, patch=patch, detail=detail)
+            while True:
+                now = await self._store.order(order.order_id)
+                if now.state is OrderState.SENDING and not started:
+                    return now
+                event, patch = self._verdict(now, outcome)
+                expect = frozenset({now.state})
+                try:
+                    return await self._store.apply(
+                        order.order_id, event, AGENT_ACTOR, expect=expect, patch=patch, detail=detail
+                    )
+                except Conflict as error:
+                    if error.code != "STATE_CHANGED":
+                        raise  # the verdict no longer fits; else it is read again
 
-        await self._persist(write)
+        done = await self._persist(write)
+        if done.state is OrderState.IN_DOUBT:
+            self._doubts.age_s(done)  # known from now on
 
     def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
         match outcome.certainty:
@@ -361,7 +392,7 @@ class DispatchService:
                 assert_never(never)
 
     async def _start_settlings(self, group: asyncio.TaskGroup) -> None:
-        for order in await self._store.doubtful(SERVICE, self._clock.now()):
+        for order in await self._store.doubtful(SERVICE, self._professionals(), self._clock.now()):
             if order.order_id in self._settling or self._sessions.session_for(order.professional) is None:
                 continue
             self._settling.add(order.order_id)
@@ -379,6 +410,7 @@ class DispatchService:
     async def settle(self, order: Order) -> None:
         """Ask the service about our own uniqueId, and conclude if its answer counts."""
         self._failpoints.hit("settle.started")
+        age_s = self._doubts.age_s(order)  # when asked: what the service says is older than its answer
         context, _ = await self._context(order)
         answer = ReferenceAnswer(presence=Presence.UNKNOWN, code="NO_SESSION", waiting=WaitReason.AUTH)
         if context is not None:
@@ -387,7 +419,7 @@ class DispatchService:
         if context is not None and answer.ends_session:
             await self._lost(context)
         try:
-            await self._persist(lambda: self._conclude_lookup(order, answer))
+            await self._persist(lambda: self._conclude_lookup(order, answer, age_s))
         except Conflict as error:
             _log.info("settle.overtaken", extra={"code": error.code})  # a person decided first
 
@@ -401,7 +433,7 @@ class DispatchService:
             _log.exception("settle.unexpected", extra={"order_id": order.order_id})
             return ReferenceAnswer(presence=Presence.UNKNOWN, code="UNEXPECTED")
 
-    async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer) -> None:
+    async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer, age_s: float) -> None:
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
         receipt = tuple(
             (name, value)
@@ -416,17 +448,20 @@ class DispatchService:
                 patch = OrderPatch(failure_code="UNIQUE_ID_HOLDS_OTHER_BYTES")
                 await self._settled(order, OrderEvent.FOUND_OTHER, patch, receipt)
             case Presence.ABSENT:
-                await self._absent(order, done)
+                await self._absent(order, done, age_s)
             case Presence.UNKNOWN:
                 await self._look_later(order, answer)
             case never:
                 assert_never(never)
 
-    async def _absent(self, order: Order, done: frozenset[str]) -> None:
+    async def _absent(self, order: Order, done: frozenset[str], age_s: float) -> None:
         """Conclude that it is not there, which counts only when nothing of ours can still be on its way."""
-        since = order.doubt_since or order.state_at
-        counts_at = since + timedelta(seconds=self._dmp.longest_exchange_s)
-        if self._clock.now() < counts_at:
+        now = await self._store.order(order.order_id)
+        if now.doubt_since != order.doubt_since:
+            return  # it left again meanwhile: this answer is about an earlier doubt
+        if age_s < self._dmp.longest_exchange_s:
+            left_s = max(self._dmp.longest_exchange_s - self._doubts.age_s(order), 0.0)
+            counts_at = self._clock.now() + timedelta(seconds=left_s)
             await self._store.touch(
                 order.order_id,
                 OrderState.IN_DOUBT,
@@ -435,7 +470,7 @@ class DispatchService:
                 (("presence", "absent"), ("counts", "false")),
             )
             return
-        event = OrderEvent.UNKNOWN_THERE_CANCELLED if order.cancel_requested else OrderEvent.UNKNOWN_THERE
+        event = OrderEvent.UNKNOWN_THERE_CANCELLED if now.cancel_requested else OrderEvent.UNKNOWN_THERE
         await self._settled(order, event, OrderPatch(clear=done), ())
 
     async def _settled(
@@ -449,6 +484,7 @@ class DispatchService:
             patch=patch,
             detail=detail,
         )
+        self._doubts.forget(order.order_id)
 
     async def _look_later(self, order: Order, answer: ReferenceAnswer) -> None:
         delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=answer.waiting)

@@ -165,12 +165,16 @@ class StoreBesideModel(RuleBasedStateMachine):
         """Return the error's code, the order replayed, or None when a new one is accepted; supersede as needed."""
         if made.idempotency_key is not None and made.idempotency_key in self.keys:
             digest, order_id = self.keys[made.idempotency_key]
-            return order_id if digest == made.request_digest else "IDEMPOTENCY_MISMATCH"
+            if digest != made.request_digest:
+                return "IDEMPOTENCY_MISMATCH"
+            if self.by_id(order_id).state is not S.UNREADABLE:  # whose body was asked for again
+                return order_id
         latest = self.latest(reference)
         if latest is None:
             return None
         stopped = {S.CANCELLED, S.ABANDONED, S.SUPERSEDED}
-        if latest.digest == made.request_digest and (made.idempotency_key is None or latest.state not in stopped):
+        is_repeated = latest.digest == made.request_digest and latest.state is not S.UNREADABLE
+        if is_repeated and (made.idempotency_key is None or latest.state not in stopped):
             return latest.order_id
         if latest.state is S.SENT:
             return "DOCUMENT_SENT"

@@ -112,7 +112,7 @@ async def test_what_was_on_the_way_at_a_stop_is_told_honestly(tmp_path: Path, cl
         assert (store.recovery.doubtful, store.recovery.unclaimed) == (1, 1)
         one, two = await store.order(first), await store.order(second)
         assert (one.state, one.doubt_since, two.state) == (OrderState.IN_DOUBT, clock.now(), OrderState.READY)
-        assert [order.order_id for order in await store.doubtful("dmp", clock.now())] == [first]
+        assert [order.order_id for order in await store.doubtful("dmp", ALL, clock.now())] == [first]
 
 
 async def test_the_same_request_is_accepted_once(tmp_path: Path, clock: FakeClock) -> None:
