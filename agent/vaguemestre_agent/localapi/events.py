@@ -47,6 +47,7 @@ class EventStream:
         self._limits = limits
         self._ended = ended
         self._wake = asyncio.Event()
+        self._revoked = False
 
     async def run(self, after: int | None) -> None:
         """Write until the agent stops, the reader leaves (ConnectionError) or is too slow (TimeoutError).
@@ -56,8 +57,14 @@ class EventStream:
         """
         stop_listening = self._backend.listen(self._changed)
         try:
+            # After listening: a revocation since the authentication is seen here, a later one is told.
+            if any(
+                known.client_id == self._client.client_id and known.revoked_at
+                for known in await self._backend.clients()
+            ):
+                return
             cursor = await self._start(after)
-            while not self._ended():
+            while not self._is_over():
                 self._wake.clear()
                 cursor = await self._catch_up(cursor)
                 await self._wait(cursor)
@@ -69,7 +76,12 @@ class EventStream:
         self._wake.set()
 
     def _changed(self, change: Change) -> None:
+        if change.entry.kind == "client.revoked" and change.entry.client_id == self._client.client_id:
+            self._revoked = True
         self._wake.set()
+
+    def _is_over(self) -> bool:
+        return self._revoked or self._ended()
 
     async def _start(self, after: int | None) -> int:
         """Decide between resuming and a full state; return the number to go on from."""
@@ -115,13 +127,15 @@ class EventStream:
             entries = await self._backend.changes(self._client, cursor, self._limits.page)
             orders = await self._orders_of(entries)
             for entry in entries:
+                if self._is_over():
+                    return cursor
                 order = None if entry.order_id is None else orders.get(entry.order_id)
                 change = wire.Change(line=line_to_wire(entry), order=None if order is None else order_to_wire(order))
                 await self._write(write_event("change", to_json(change), entry.seq))
             if len(entries) < self._limits.page:
                 return max(last, entries[-1].seq) if entries else last
             cursor = entries[-1].seq
-            if self._ended():
+            if self._is_over():
                 return cursor
 
     async def _orders_of(self, entries: Sequence[LedgerEntry]) -> dict[OrderId, Order]:
