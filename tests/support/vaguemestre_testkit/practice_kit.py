@@ -40,7 +40,7 @@ from vaguemestre_testkit.orders import PRODUCT, test_keys
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
 
 SECRETARY = Actor(user="sec-1", role="secretaire")
-PATIENCE_S = 3.0  # of the tests, on the machine's clock: reached only by a failure
+PATIENCE_S = 15.0  # of the tests, on the machine's clock: reached only by a failure
 
 
 class ScriptedProxy:
