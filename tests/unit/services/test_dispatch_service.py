@@ -548,11 +548,11 @@ async def test_a_row_forged_while_it_is_sent_stops_nobody(tmp_path: Path) -> Non
         practice.failing.fail("apply", StoreError("ROW_NOT_AUTHENTIC"))
         first = await practice.deposit("cr-1")
         await practice.reaches(first, S.DEFERRED)
-        practice.clock.advance(901)
+        await practice.advance(901)
         await practice.pass_time(0, lambda: practice.failing.refused["apply"] == 1)
         second = await practice.deposit("cr-2")
         await practice.reaches(second, S.DEFERRED)
-        practice.clock.advance(901)
+        await practice.advance(901)
         await practice.reaches(second, S.SENT)
 
 
