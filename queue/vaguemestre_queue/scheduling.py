@@ -123,7 +123,12 @@ def refresh_overdue(
     changes: list[Change],
 ) -> int:
     """Give fresh undo minutes to what became due while nobody was there; return how many."""
-    found = _authentic_rows(connection, context, "state = 'deferred' AND not_before_us < ?", [rows.to_us(older_than)])
+    # What is still being prepared too: nobody was there to stop it either. One search for each state's own index.
+    found: list[Row] = []
+    for state in ("deferred", "preparing"):
+        found += _authentic_rows(
+            connection, context, f"state = '{state}' AND not_before_us < ?", [rows.to_us(older_than)]
+        )
     for row in found:
         undo_s = row["undo_s"]
         if not isinstance(undo_s, (int, float)):

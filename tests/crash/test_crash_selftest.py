@@ -34,6 +34,8 @@ def _is_seen(bug: str, report: CrashReport) -> bool:
     match bug:
         case "no_recovery":
             return report.stuck > 0
+        case "stops_by_itself":
+            return report.lost > 0
         case "dedup_off" | "sending_after_first_byte":
             return report.sent_twice > 0
         case _:

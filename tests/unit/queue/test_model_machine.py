@@ -301,7 +301,8 @@ class QueueMachine(StoreBesideModel):
     def overdue(self) -> None:
         now, boot_s, boot_id = self.clock.now(), self.clock.boot_s(), self.clock.boot_id()
         older = now - timedelta(seconds=60)
-        expected = [order for order in self.orders if order.state is S.DEFERRED and order.not_before < older]
+        waiting = {S.DEFERRED, S.PREPARING}
+        expected = [order for order in self.orders if order.state in waiting and order.not_before < older]
         assert self.run(self.store.refresh_overdue(now, boot_s, boot_id, older)) == len(expected)
         for order in expected:
             # Fresh undo minutes are as long as the first ones, however often it happens.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 from vaguemestre_core.orders import OrderEvent, OrderState
@@ -49,3 +50,20 @@ async def test_doubts_of_an_absent_professional_do_not_hide_those_of_one_who_is_
         found = await store.doubtful("dmp", frozenset({PROFESSIONAL}), clock.now())
         assert [(order.professional, order.state) for order in found] == [(PROFESSIONAL, OrderState.IN_DOUBT)]
         assert await store.doubtful("dmp", frozenset(), clock.now()) == []
+
+
+async def test_what_became_overdue_while_it_was_being_prepared_has_fresh_undo_minutes_too(tmp_path: Path) -> None:
+    """The machine stopped before the document was built: at wake-up nobody has been able to stop it yet."""
+    clock = FakeClock()
+    async with open_store(tmp_path, KEYS, clock, SeededRandom(), NoFailpoints()) as store:
+        await store.add_client(a_client(), DOCTOR)
+        acceptance = an_acceptance(clock, 1)
+        await store.accept(acceptance)
+        clock.reboot(off_s=43_200)
+        now, boot_s, boot_id = clock.now(), clock.boot_s(), clock.boot_id()
+        assert await store.refresh_overdue(now, boot_s, boot_id, now - timedelta(seconds=120)) == 1
+        await store.save_prepared(acceptance.order_id, a_build(acceptance), frozen(1))
+
+        assert await store.due(now, boot_s, boot_id, 100) == 0
+        clock.advance(acceptance.schedule.undo_s)
+        assert await store.due(clock.now(), clock.boot_s(), clock.boot_id(), 100) == 1

@@ -16,11 +16,13 @@ class Deposit:
     Attributes:
         client_ref: its reference, also its title and its content's mark.
         acknowledged: the agent answered that it is durable.
+        cancel_asked: the client asked to cancel it, whatever was answered.
         cancelled: the agent answered that it is cancelled.
     """
 
     client_ref: str
     acknowledged: bool = False
+    cancel_asked: bool = False
     cancelled: bool = False
 
 
@@ -43,6 +45,11 @@ class Journal:
         """Write down that the agent said: durable."""
         deposit.acknowledged = True
         self._write("acknowledged", deposit.client_ref)
+
+    def cancel_asked(self, deposit: Deposit) -> None:
+        """Write down that the client is about to ask: the answer may never come."""
+        deposit.cancel_asked = True
+        self._write("cancel_asked", deposit.client_ref)
 
     def cancelled(self, deposit: Deposit) -> None:
         """Write down that the agent said: cancelled."""

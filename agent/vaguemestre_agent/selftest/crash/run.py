@@ -81,7 +81,7 @@ class CrashReport:
         cancelled: documents the client was told are cancelled.
         refused: documents that the DMP was scripted to refuse.
         not_reached: failpoints that were armed one by one and not passed.
-        lost: acknowledged documents that the agent or the DMP does not have.
+        lost: acknowledged documents that the agent or the DMP does not have, or that stopped although nobody asked.
         sent_twice: complete bodies without an intervening valid "unknown", and documents held under two identifiers.
         sent_after_cancel: documents held although the client was told that they were cancelled.
         stuck: acknowledged documents that came to no end.
@@ -225,6 +225,7 @@ class CrashRun:
 
     async def _cancel(self, client: Client, deposit: Deposit) -> None:
         document = await client.document(deposit.client_ref)
+        self._journal.cancel_asked(deposit)
         answer = await client.cancel(document.orders[0].order_id)
         if answer.answer == "cancelled":
             self._journal.cancelled(deposit)
@@ -263,7 +264,9 @@ class CrashRun:
                     lost += deposit.acknowledged
                 elif status == "refused" and refused < self._refusals:
                     refused += 1
-                elif status != "stopped":
+                elif status == "stopped":
+                    lost += not deposit.cancel_asked  # nobody stopped it
+                else:
                     stuck += 1
             doubts = await _doubts(client)
         twice = verdict.sent_twice + sum(count - 1 for count in held.values() if count > 1)

@@ -17,9 +17,10 @@ from vaguemestre_agent.adapters.system.failpoints import from_environment
 from vaguemestre_agent.cli.logs import set_up_logging
 from vaguemestre_agent.composition import Parts
 from vaguemestre_agent.resident import run_agent
+from vaguemestre_core.orders import OrderId
 from vaguemestre_core.outcomes import Outcome
-from vaguemestre_core.ports import DmpPort, SendingContext, StorePort
-from vaguemestre_core.records import Acceptance, Accepted, FrozenIds, OrderFilter
+from vaguemestre_core.ports import DmpPort, PreparedBuild, SendingContext, StorePort
+from vaguemestre_core.records import AGENT_ACTOR, Acceptance, Accepted, FrozenIds, Order, OrderFilter
 
 VARIABLE: Final = "VAGUEMESTRE_SEEDED_BUG"
 
@@ -45,6 +46,16 @@ class ForgetfulStore(_Around):
         )
         reference = f"{acceptance.client_ref}~{acceptance.order_id}" if seen else acceptance.client_ref
         return await inner.accept(replace(acceptance, idempotency_key=None, client_ref=reference))
+
+
+class StoppingStore(_Around):
+    """Cancels what is prepared, although nobody asked: the document is neither lost to sight nor ever sent."""
+
+    async def save_prepared(self, order_id: OrderId, build: PreparedBuild, frozen_ids: FrozenIds) -> Order:
+        """Store the built document, then stop the order."""
+        inner: StorePort = self._inner  # type: ignore[assignment]  # what this surrounds
+        await inner.save_prepared(order_id, build, frozen_ids)
+        return (await inner.cancel(order_id, AGENT_ACTOR))[1]
 
 
 class HastyDmp(_Around):
@@ -73,6 +84,10 @@ def _store(store: StorePort) -> StorePort:
     return ForgetfulStore(store)
 
 
+def _stopping(store: StorePort) -> StorePort:
+    return StoppingStore(store)
+
+
 def _dmp(dmp: DmpPort) -> DmpPort:
     return HastyDmp(dmp)
 
@@ -82,6 +97,7 @@ BUGS: Final[Mapping[str, tuple[Callable[[], Parts], tuple[str, ...]]]] = Mapping
     {
         "no_recovery": (lambda: Parts(recovering=False), ("claimed", "send.sending")),
         "dedup_off": (lambda: Parts(around_store=_store), ("accept.durable", "store.after_commit")),
+        "stops_by_itself": (lambda: Parts(around_store=_stopping), ("accept.durable",)),
         "sending_after_first_byte": (lambda: Parts(around_dmp=_dmp), ("send.all_sent",)),
     }
 )
