@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,9 @@ async def _tell(documents: Path, folder: Path, console: Console, *, keep: bool) 
         await practice.pair()
         console.say(f"   Agent prêt, jumelé avec le logiciel du cabinet. Son dossier : {home}")
         story = Story(practice, sandbox, demo_documents(documents), console.say, running)
-        await story.tell()
+        ending = await story.tell()
+        if console.as_json:
+            console.give(asdict(ending), "")
         if keep:
             _keep_credentials(practice)
             stack.pop_all()  # nothing is stopped

@@ -37,4 +37,5 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Run the test that was chosen; return its exit status."""
     module, _ = _TESTS[arguments.test]
+    arguments.json = arguments.json or console.as_json  # wherever on the line it was asked
     return module.run(arguments)

@@ -7,7 +7,7 @@ was hoped. A story that does not end as it should raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,6 +74,23 @@ def demo_documents(folder: Path) -> tuple[DemoDocument, DemoDocument, DemoDocume
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How the story ended.
+
+    Attributes:
+        documents: state of each document, by reference.
+        complete_bodies: complete bodies the sandbox received.
+        sent_twice: of these, those sent twice.
+        ledger_lines: lines of the verified ledger.
+    """
+
+    documents: Mapping[str, str]
+    complete_bodies: int
+    sent_twice: int
+    ledger_lines: int
+
+
 class Story:
     """Tells the demonstration.
 
@@ -99,15 +116,15 @@ class Story:
         self._documents = documents
         self._say = say
 
-    async def tell(self) -> None:
-        """Tell it all. Raises UnexpectedError DEMO_ENDED_OTHERWISE."""
+    async def tell(self) -> Ending:
+        """Tell it all; return how it ended. Raises UnexpectedError DEMO_ENDED_OTHERWISE."""
         sent, stopped, cut = self._documents
         self._title("Le docteur se connecte (Pro Santé Connect, par le Proxy e-santé)")
         await self._open_session()
         await self._one_is_sent(sent)
         await self._one_is_stopped(stopped)
         await self._one_is_cut(cut)
-        await self._receipts()
+        return await self._receipts()
 
     def _title(self, text: str) -> None:
         self._say("")
@@ -181,16 +198,25 @@ class Story:
             order = (await client.document(document.client_ref)).orders[0]
         return order.unique_id in await self._sandbox.inspection.held()
 
-    async def _receipts(self) -> None:
+    async def _receipts(self) -> Ending:
         self._title("Les accusés, dans le registre de l'agent")
+        states: dict[str, str] = {}
         async with self._practice.client() as client:
             for document in self._documents:
                 order = (await client.document(document.client_ref)).orders[0]
+                states[document.client_ref] = order.state
                 self._say(f"   {document.client_ref}  {_state_in_french(order)}")
                 for name, value in sorted(order.receipt.items()):
                     self._say(f"      {name} : {value}")
             checked = await client.verify_ledger()
         self._say(f"   Registre vérifié : {checked.lines} lignes enchaînées.")
+        verdict = await self._sandbox.inspection.verdict()
+        return Ending(
+            documents=states,
+            complete_bodies=verdict.complete_bodies,
+            sent_twice=verdict.sent_twice,
+            ledger_lines=checked.lines,
+        )
 
     async def _deposit(self, client: Client, document: DemoDocument) -> wire.Order:
         accepted = await client.put_document(document.client_ref, document.body(), idempotency_key=document.client_ref)

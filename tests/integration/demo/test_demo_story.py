@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -36,6 +37,14 @@ def test_the_story_ends_as_it_should(tmp_path: Path) -> None:
     assert "Envoyé : le DMP l'a, une seule fois." in done.stdout
     assert re.search(r"En tout, 2 envois complets ont été reçus, 0 en double", done.stdout)
     assert re.search(r"LT-2026-0002\s+annulé", done.stdout)
+
+
+def test_the_ending_as_json(tmp_path: Path) -> None:
+    done = demo("--json", "--folder", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    ending = json.loads(done.stdout)
+    assert ending["documents"] == {"CR-2026-0001": "sent", "LT-2026-0002": "cancelled", "CM-2026-0003": "sent"}
+    assert (ending["complete_bodies"], ending["sent_twice"]) == (2, 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
