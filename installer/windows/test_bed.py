@@ -126,7 +126,9 @@ def install(root: Path, bed: Path) -> bool:
     downloaded = subprocess.run(
         [*pip, "download", "-q", "-d", str(wheels), "--platform", "win_amd64", "--python-version", "3.11",
          "--only-binary", ":all:", *wanted], check=False)  # fmt: skip
-    built = subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", str(ours), str(root)], check=False)
+    built = subprocess.run(
+        [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(ours), str(root)], check=False
+    )
     if downloaded.returncode or built.returncode:
         return False
     (wheel,) = ours.glob("*.whl")
