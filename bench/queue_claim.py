@@ -111,7 +111,7 @@ async def one_round(store: Store) -> None:
     clock = SystemClock()
     await store.due(clock.now(), clock.boot_s(), clock.boot_id(), 100)
     await store.wait_for_authority("dmp", PROFESSIONALS)
-    await store.doubtful("dmp", clock.now())
+    await store.doubtful("dmp", PROFESSIONALS, clock.now())
     await store.next_instant()
 
 
