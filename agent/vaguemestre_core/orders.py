@@ -90,6 +90,7 @@ class OrderEvent(StrEnum):
     ABANDON = "abandon"
     BODY_LOST = "body_lost"
     BODY_GIVEN = "body_given"
+    PREDECESSOR_GONE = "predecessor_gone"
     INCARNATED = "incarnated"
 
 
@@ -147,6 +148,8 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = Mapping
         (_S.CLAIMED, _E.FIRST_BYTE): _S.SENDING,
         # A service that refuses before any body byte (no such DMP, closed) gives a verdict too.
         (_S.CLAIMED, _E.REFUSED): _S.REJECTED,
+        # The version it replaces is no longer there: it is built again without naming it.
+        (_S.CLAIMED, _E.PREDECESSOR_GONE): _S.PREPARING,
         # Committed just before the first body byte: from here only a verdict ends it.
         (_S.SENDING, _E.DELIVERED): _S.SENT,
         (_S.SENDING, _E.REFUSED): _S.REJECTED,

@@ -108,8 +108,8 @@ class StorePort(Protocol):
         """Make an order durable, or replay the answer of the same request.
 
         Raises:
-            Conflict: IDEMPOTENCY_MISMATCH (same key, other content), DOCUMENT_LEAVING (a version is on the wire,
-                in doubt or sent).
+            Conflict: IDEMPOTENCY_MISMATCH (same key, other content), DOCUMENT_OF_ANOTHER_PATIENT (a version of it
+                is, or may be, in the DMP of somebody else).
             StoreError: STORE_FULL, STORE_READ_ONLY, STORE_UNAVAILABLE; nothing was accepted.
         """
 
@@ -167,7 +167,17 @@ class StorePort(Protocol):
         """Bring forward, to the end of their undo minutes, that client's between-two-patients orders."""
 
     async def preparing(self, limit: int) -> Sequence[Order]:
-        """Return orders waiting for preparation, oldest first."""
+        """Return orders that may be prepared, oldest first, each linked to the version it replaces, if any.
+
+        One behind an open order of the same document waits: what it replaces is not known yet.
+        """
+
+    async def predecessor_gone(self, order_id: OrderId) -> Order:
+        """Let a claimed replacement be built again without naming a version that is no longer there.
+
+        Raises:
+            Conflict: TRANSITION_ILLEGAL.
+        """
 
     async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
         """Take the next order that may leave now under one of these professionals, as CLAIMED, or None."""

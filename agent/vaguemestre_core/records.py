@@ -172,6 +172,10 @@ class Order:
     revision: int
 
 
+# In a receipt: the service says that what was delivered is no longer there.
+GONE_THERE = ("gone_there", "true")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When an accepted order may leave.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import struct
 
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.orders import TERMINAL, DocumentId, OrderEvent, OrderId, OrderState, can
+from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue import ledger, rows, transitions
+from vaguemestre_queue import ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -43,27 +43,32 @@ def unframe(opened: bytes) -> StoredBody:
 def accept(
     connection: Connection, context: Context, acceptance: Acceptance, sealed: Envelope, changes: list[Change]
 ) -> Accepted:
-    """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_LEAVING, DOCUMENT_SENT."""
+    """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_OF_ANOTHER_PATIENT."""
     by_key = _replayed_by_key(connection, context, acceptance)
     if by_key is not None:
         return by_key
     document = connection.run(
-        "SELECT document_id, set_id FROM documents WHERE client_id = ? AND client_ref = ?",
+        "SELECT document_id, set_id, patient FROM documents WHERE client_id = ? AND client_ref = ?",
         [acceptance.client_id, acceptance.client_ref],
     )
     superseded: OrderId | None = None
+    earlier: list[Row] = []
     if document:
         document_id, set_id = DocumentId(rows.as_text(document[0][0])), rows.as_text(document[0][1])
-        latest = _latest(connection, context, document_id)
+        earlier = relations.of_document(connection, context, document_id)
+        latest = relations.wanted(earlier)
         if _same_wish(acceptance, latest):
             _remember_key(connection, context, acceptance, rows.as_text(latest["order_id"]))
             return Accepted(order=rows.order_of(latest), replayed=True)
-        superseded = _make_room(connection, context, acceptance, latest, changes)
+        _require_patient(context, acceptance, rows.as_text(document[0][2]), earlier)
+        superseded = _make_room(connection, context, acceptance, earlier, changes)
+        earlier = relations.of_document(connection, context, document_id)
         _keep_patient(connection, context, acceptance, document_id)
     else:
         document_id, set_id = acceptance.document_id, acceptance.set_id
         _insert_document(connection, context, acceptance)
     row = _new_row(context, acceptance, document_id, set_id, sealed)
+    row |= relations.linked(row, earlier)
     transitions.insert(connection, context, row)
     connection.run(
         "INSERT INTO bodies VALUES (?, 'given', ?, ?, ?)",
@@ -76,7 +81,7 @@ def accept(
     )
     _remember_key(connection, context, acceptance, acceptance.order_id)
     order = rows.order_of(row)
-    detail = [("kind", acceptance.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
+    detail = [("kind", order.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
     detail += [("holds", rows.holds_text(acceptance.holds))] if acceptance.holds else []
     entry = ledger.append(
         connection,
@@ -112,11 +117,6 @@ def _replayed_by_key(connection: Connection, context: Context, acceptance: Accep
     return Accepted(order=rows.order_of(row), replayed=True)
 
 
-def _latest(connection: Connection, context: Context, document_id: DocumentId) -> Row:
-    found = connection.run("SELECT order_id FROM orders WHERE document_id = ? ORDER BY seq DESC LIMIT 1", [document_id])
-    return transitions.load(connection, context, OrderId(rows.as_text(found[0][0])))
-
-
 def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
     """Say whether the client repeats its last wish: a new key after a stop is a new one, a lost body is given anew."""
     if latest["request_digest"] != acceptance.request_digest or latest["state"] == OrderState.UNREADABLE.value:
@@ -125,26 +125,19 @@ def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
     return acceptance.idempotency_key is None or OrderState(rows.as_text(latest["state"])) not in stopped
 
 
+def _require_patient(context: Context, acceptance: Acceptance, patient: str, orders: list[Row]) -> None:
+    """Refuse to replace, in the DMP of one patient, what is or may be in that of another."""
+    now = relations.standing(orders)
+    may_be_there = now.there is not None or any(relations.state_of(row) in CANCEL_ASKED_ONLY for row in orders)
+    if may_be_there and context.sealer.pseudonym("patient", acceptance.patient_key) != patient:
+        raise Conflict("DOCUMENT_OF_ANOTHER_PATIENT")
+
+
 def _make_room(
-    connection: Connection, context: Context, acceptance: Acceptance, latest: Row, changes: list[Change]
+    connection: Connection, context: Context, acceptance: Acceptance, orders: list[Row], changes: list[Change]
 ) -> OrderId | None:
-    state = OrderState(rows.as_text(latest["state"]))
-    if state is OrderState.SENT:
-        raise Conflict("DOCUMENT_SENT", state=state.value)
-    if state in TERMINAL:
-        return None
-    if not can(state, OrderEvent.SUPERSEDE):
-        raise Conflict("DOCUMENT_LEAVING", state=state.value)
-    transitions.transition(
-        connection,
-        context,
-        latest,
-        OrderEvent.SUPERSEDE,
-        acceptance.actor,
-        changes,
-        detail=(("by", acceptance.order_id),),
-    )
-    return OrderId(rows.as_text(latest["order_id"]))
+    row = relations.make_room(connection, context, orders, acceptance.order_id, acceptance.actor, changes)
+    return None if row is None else OrderId(rows.as_text(row["order_id"]))
 
 
 def lane_of(context: Context, patient: str, set_id: str) -> str:

@@ -10,7 +10,7 @@ from vaguemestre_core.deferral import overdue_schedule
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
-from vaguemestre_queue import ledger, rows, transitions
+from vaguemestre_queue import ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -67,7 +67,7 @@ def claim(
         found = connection.run(_CLAIMABLE, [professional, rows.to_us(now), f"{service}.*", CANDIDATES])
         for cells in found:
             row = authentic(connection, context, cells)
-            if row is None or not _dependencies_sent(connection, row):
+            if row is None or not (_dependencies_sent(connection, row) and _is_proved(connection, context, row)):
                 continue
             rank = (rows.as_int(row["next_attempt_at_us"]), rows.as_int(row["accepted_at_us"]))
             if best_rank is None or rank < best_rank:
@@ -86,6 +86,19 @@ def _dependencies_sent(connection: Connection, row: Row) -> bool:
         if connection.run("SELECT state FROM orders WHERE order_id = ?", [order_id]) != [("sent",)]:
             return False
     return True
+
+
+def _is_proved(connection: Connection, context: Context, row: Row) -> bool:
+    """Say whether what the order builds upon is SENT with that uniqueId, in a row that is ours."""
+    if row["predecessor"] is None:
+        return True
+    found = connection.run(f"{rows.SELECT} WHERE order_id = ?", [row["predecessor"]])
+    before = authentic(connection, context, found[0]) if found else None
+    return (
+        before is not None
+        and state_of(before) is OrderState.SENT
+        and before["unique_id"] == row["predecessor_unique_id"]
+    )
 
 
 def due(
@@ -160,15 +173,33 @@ def patient_left(connection: Connection, context: Context, client_id: str, now: 
     return len(found)
 
 
-def preparing(connection: Connection, context: Context, now: datetime, limit: int) -> list[Order]:
-    """Return orders waiting for preparation, oldest first."""
+def preparing(
+    connection: Connection, context: Context, now: datetime, limit: int, changes: list[Change]
+) -> list[Order]:
+    """Return orders that may be prepared, oldest first, each linked to the version before it.
+
+    One whose document has an older order still open waits: what it replaces is not known yet.
+    """
     found = _authentic_rows(
         connection,
         context,
-        "state = 'preparing' AND next_attempt_at_us <= ? ORDER BY next_attempt_at_us, seq LIMIT ?",
+        f"state = 'preparing' AND next_attempt_at_us <= ? AND {relations.IS_FREE} "
+        "ORDER BY next_attempt_at_us, seq LIMIT ?",
         [rows.to_us(now), limit],
     )
-    return [rows.order_of(row) for row in found]
+    linked = [_materialised(connection, context, row, changes) for row in found]
+    return [rows.order_of(row) for row in linked if row is not None]
+
+
+def _materialised(connection: Connection, context: Context, row: Row, changes: list[Change]) -> Row | None:
+    """Link an order to the version before it, or None when the document has a row that is not ours: a person looks."""
+    try:
+        return relations.materialise(connection, context, row, changes)
+    except StoreError as error:
+        if error.code != "ROW_NOT_AUTHENTIC":
+            raise
+        _authentic_rows(connection, context, "document_id = ?", [row["document_id"]])  # sets it aside
+        return None
 
 
 def doubtful(

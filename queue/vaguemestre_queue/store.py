@@ -36,7 +36,7 @@ from vaguemestre_core.records import (
 )
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import acceptance as accepting
-from vaguemestre_queue import bodies, ledger, people, recovery, rows, scheduling, transitions
+from vaguemestre_queue import bodies, ledger, people, recovery, relations, rows, scheduling, transitions
 from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
@@ -292,6 +292,16 @@ class Store:
 
         return await self._write(work)
 
+    async def predecessor_gone(self, order_id: OrderId) -> Order:
+        """Let a claimed replacement be built again without naming a version that is no longer there."""
+        context = self._context
+
+        def work(connection: Connection, changes: list[Change]) -> Order:
+            row = transitions.load(connection, context, order_id)
+            return rows.order_of(relations.predecessor_gone(connection, context, row, changes))
+
+        return await self._write(work)
+
     async def cancel(self, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel, or record that it was asked, or say that it is too late."""
         return await self._write(lambda c, out: transitions.cancel(c, self._context, order_id, actor, out))
@@ -340,9 +350,9 @@ class Store:
         return await self._write(lambda c, out: scheduling.patient_left(c, self._context, client_id, now, out))
 
     async def preparing(self, limit: int) -> Sequence[Order]:
-        """Return orders waiting for preparation, oldest first."""
+        """Return orders that may be prepared, oldest first."""
         now = self._context.clock.now()
-        return await self._write(lambda c, _: scheduling.preparing(c, self._context, now, limit))
+        return await self._write(lambda c, out: scheduling.preparing(c, self._context, now, limit, out))
 
     async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
         """Take the next order that may leave now under one of these professionals, or None."""

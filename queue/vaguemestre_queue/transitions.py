@@ -5,6 +5,7 @@ The only place that updates the orders table. A row that is not authentic is nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
@@ -41,7 +42,12 @@ def load(connection: Connection, context: Context, order_id: OrderId) -> Row:
     found = connection.run(f"{rows.SELECT} WHERE order_id = ?", [order_id])
     if not found:
         raise NotFound("ORDER_UNKNOWN")
-    row, mac = rows.row_of(found[0])
+    return checked(context, found[0])
+
+
+def checked(context: Context, cells: Sequence[Value]) -> Row:
+    """Return a selected row. Raises StoreError ROW_NOT_AUTHENTIC."""
+    row, mac = rows.row_of(tuple(cells))
     if not rows.is_authentic(context.sealer, row, mac):
         raise StoreError("ROW_NOT_AUTHENTIC")
     return row
@@ -118,7 +124,8 @@ def transition(
     """Apply one event to a loaded row; return the new row. Raises Conflict TRANSITION_ILLEGAL.
 
     An order whose cancellation was asked is cancelled in the same transaction when the event would let it leave again:
-    whoever chose the event may have read the order before it was asked.
+    whoever chose the event may have read the order before it was asked. One that did not leave after all, while a newer
+    version was accepted, is superseded likewise.
     """
     before = OrderState(rows.as_text(row["state"]))
     after = next_state(before, event)
@@ -130,7 +137,23 @@ def transition(
     if new["cancel_requested"] and after in MAY_LEAVE:
         asked = (("cause", "asked"),)
         return transition(connection, context, new, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=asked)
+    if before in CANCEL_ASKED_ONLY and can(after, OrderEvent.SUPERSEDE):
+        newer = _newer_wish(connection, new)
+        if newer is not None:
+            by = (("by", newer),)
+            return transition(connection, context, new, OrderEvent.SUPERSEDE, AGENT_ACTOR, changes, detail=by)
     return new
+
+
+def _newer_wish(connection: Connection, row: Row) -> str | None:
+    """Return the newer order of the same document that makes this one useless, or None."""
+    found = connection.run(
+        "SELECT n.order_id FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id AND n.seq > o.seq "
+        "WHERE o.order_id = ? AND n.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned') "
+        "AND (n.kind IN ('dmp.submit', 'dmp.replace') OR n.kind = o.kind) ORDER BY n.seq DESC LIMIT 1",
+        [row["order_id"]],
+    )
+    return rows.as_text(found[0][0]) if found else None
 
 
 def _tell(

@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, assert_never
+from typing import assert_never
 
-from vaguemestre_agent.services.clients import client_of
-from vaguemestre_agent.services.doubts import DoubtAges
+from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
 from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.settling import SettlingService
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.guards import GuardInput, examine, holds_of
-from vaguemestre_core.orders import HoldKind, OrderEvent, OrderState, WaitReason
-from vaguemestre_core.outcomes import Certainty, Outcome, Presence, ReferenceAnswer
+from vaguemestre_core.orders import HoldKind, OrderEvent, OrderKind, OrderState, WaitReason
+from vaguemestre_core.outcomes import Certainty, Outcome, Presence
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
 from vaguemestre_core.records import AGENT_ACTOR, Client, Order, OrderPatch
 from vaguemestre_core.retry import RetryPolicy
@@ -29,9 +28,7 @@ from vaguemestre_core.retry import RetryPolicy
 _log = logging.getLogger(__name__)
 SERVICE = "dmp"
 DUE_BATCH = 200
-STORE_RETRY_S = 5.0
 BODY_LOST = frozenset({"BODY_GONE", "BODY_UNREADABLE"})
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +98,16 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
-        self._doubts = DoubtAges(clock)
+        self._exchanges = Exchanges(store, sessions, clock)
+        self._settling_service = SettlingService(
+            store, dmp, self._exchanges, sessions, clock, random, failpoints, retry
+        )
         self._draining = False
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Code of what ails the store now, or None."""
+        return self._exchanges.trouble
 
     async def run(self) -> None:
         """Dispatch for ever; ends by cancellation: what was on the way is settled at the next start."""
@@ -113,11 +117,11 @@ class DispatchService:
                 try:
                     seen_boot_s = await self._round(group, seen_boot_s)
                     pause_s = await self._pause_s()
-                    self.trouble = None
+                    self._exchanges.trouble = None
                 except StoreError as error:
                     # Disk full, unplugged, read-only: what is accepted is kept, and nothing leaves until it is back.
                     _log.error("dispatch.store_unavailable", extra={"code": error.code})
-                    self.trouble = error.code
+                    self._exchanges.trouble = error.code
                     pause_s = STORE_RETRY_S
                 await self._wake.wait(self._clock, pause_s)
 
@@ -209,11 +213,13 @@ class DispatchService:
 
     async def _body_lost(self, order: Order, code: str) -> None:
         patch = OrderPatch(failure_code=code)
-        await self._persist(lambda: self._store.apply(order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=patch))
+        await self._exchanges.persist(
+            lambda: self._store.apply(order.order_id, OrderEvent.BODY_LOST, AGENT_ACTOR, patch=patch)
+        )
 
     async def _leave_clean(self, order: Order, code: str, attempt: _Attempt) -> None:
         """Take an order out of CLAIMED (nothing left) or SENDING (it may have) after something went wrong."""
-        now = await self._persist(lambda: self._store.order(order.order_id))
+        now = await self._exchanges.persist(lambda: self._store.order(order.order_id))
         if now.state is OrderState.CLAIMED and code in BODY_LOST:
             await self._body_lost(now, code)
         elif now.state is OrderState.CLAIMED:
@@ -221,24 +227,14 @@ class DispatchService:
         elif now.state is OrderState.SENDING and attempt.may_have_started:
             await self.conclude(now, Outcome(certainty=Certainty.DOUBT, code=code))
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Do what must be done until the store takes it: a verdict known is never forgotten for a full disk."""
-        while True:
-            try:
-                return await write()
-            except StoreError as error:
-                if error.code in {"STORE_CLOSED", "ROW_NOT_AUTHENTIC"}:
-                    raise
-                _log.error("dispatch.store_unavailable", extra={"code": error.code})
-                self.trouble = error.code
-                await self._clock.sleep(STORE_RETRY_S)
-
     async def _send(self, order: Order, attempt: _Attempt) -> None:
-        context, client = await self._context(order)
+        context, client = await self._exchanges.context(order)
         if await self._is_held(order, client):
             return
         if context is None:
             await self._give_back(order, WaitReason.AUTH, "NO_SESSION")
+            return
+        if order.kind is OrderKind.DMP_REPLACE and not await self._may_replace(order, context):
             return
         prepared = await self._store.prepared(order.order_id)
         assert order.frozen_ids is not None
@@ -262,20 +258,8 @@ class DispatchService:
         outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
         self._failpoints.hit("send.answered")
         if outcome.ends_session:
-            await self._lost(context)
+            await self._exchanges.lost(context)
         await self.conclude(order, outcome, started=attempt.may_have_started)
-
-    async def _lost(self, context: SendingContext) -> None:
-        """Forget a session at once; its ledger line waits for the store, and never takes a verdict with it."""
-        if self._sessions.forget(context.session):
-            await self._persist(lambda: self._sessions.note_lost(context.session))
-
-    async def _context(self, order: Order) -> tuple[SendingContext | None, Client | None]:
-        session = self._sessions.session_for(order.professional)
-        client = await client_of(self._store, order)
-        if session is None or client is None or client.product is None:
-            return None, client
-        return SendingContext(session=session, product=client.product), client
 
     async def _is_held(self, order: Order, client: Client | None) -> bool:
         """Run the guards again: facts may have changed since the acceptance."""
@@ -294,7 +278,7 @@ class DispatchService:
         answer = await self._dmp.test_existence(prepared, context)
         self._failpoints.hit("send.existence")
         if answer.ends_session:
-            await self._lost(context)
+            await self._exchanges.lost(context)
         if answer.exists is None:
             await self._give_back(order, answer.waiting or WaitReason.SERVICE, answer.code, answer.service_code)
             return False
@@ -304,12 +288,32 @@ class DispatchService:
             return False
         return True
 
+    async def _may_replace(self, order: Order, context: SendingContext) -> bool:
+        """Ask whether the version replaced is still there; build this one again without naming it when it is not."""
+        assert order.predecessor is not None
+        try:
+            before = await self._store.prepared(order.predecessor)
+        except StoreError as error:
+            if error.code in BODY_LOST:
+                return True  # its bytes are no longer kept: the service says at the sending
+            raise
+        answer = await self._dmp.look_up(before, context)
+        if answer.ends_session:
+            await self._exchanges.lost(context)
+        if answer.presence is Presence.UNKNOWN:
+            await self._give_back(order, answer.waiting or WaitReason.SERVICE, answer.code)
+            return False
+        if answer.presence is Presence.ABSENT or answer.is_deleted:
+            await self._exchanges.persist(lambda: self._store.predecessor_gone(order.order_id))
+            return False
+        return True
+
     async def _give_back(
         self, order: Order, waiting: WaitReason | None, code: str, service_code: str | None = None
     ) -> None:
         patch = self._later(order, waiting, code, service_code)
         detail = (("code", code),)
-        await self._persist(
+        await self._exchanges.persist(
             lambda: self._store.apply(order.order_id, OrderEvent.UNCLAIM, AGENT_ACTOR, patch=patch, detail=detail)
         )
 
@@ -362,9 +366,9 @@ class DispatchService:
                     if error.code != "STATE_CHANGED":
                         raise  # the verdict no longer fits; else it is read again
 
-        done = await self._persist(write)
+        done = await self._exchanges.persist(write)
         if done.state is OrderState.IN_DOUBT:
-            self._doubts.age_s(done)  # known from now on
+            self._settling_service.know(done)
 
     def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
         match outcome.certainty:
@@ -409,92 +413,4 @@ class DispatchService:
 
     async def settle(self, order: Order) -> None:
         """Ask the service about our own uniqueId, and conclude if its answer counts."""
-        self._failpoints.hit("settle.started")
-        age_s = self._doubts.age_s(order)  # when asked: what the service says is older than its answer
-        context, _ = await self._context(order)
-        answer = ReferenceAnswer(presence=Presence.UNKNOWN, code="NO_SESSION", waiting=WaitReason.AUTH)
-        if context is not None:
-            answer = await self._ask(order, context)
-        self._failpoints.hit("settle.answered")
-        if context is not None and answer.ends_session:
-            await self._lost(context)
-        try:
-            await self._persist(lambda: self._conclude_lookup(order, answer, age_s))
-        except Conflict as error:
-            _log.info("settle.overtaken", extra={"code": error.code})  # a person decided first
-
-    async def _ask(self, order: Order, context: SendingContext) -> ReferenceAnswer:
-        try:
-            prepared = await self._store.prepared(order.order_id)
-            return await self._dmp.look_up(prepared, context)
-        except StoreError as error:
-            return ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
-        except Exception:  # noqa: BLE001 - not swallowed: the order stays in doubt and says so, and so does the log
-            _log.exception("settle.unexpected", extra={"order_id": order.order_id})
-            return ReferenceAnswer(presence=Presence.UNKNOWN, code="UNEXPECTED")
-
-    async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer, age_s: float) -> None:
-        done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
-        receipt = tuple(
-            (name, value)
-            for name, value in (("entry_uuid", answer.entry_uuid), ("logical_id", answer.logical_id))
-            if value is not None
-        )
-        match answer.presence:
-            case Presence.SAME:
-                patch = OrderPatch(receipt=receipt, clear=done)
-                await self._settled(order, OrderEvent.FOUND_THERE, patch, receipt)
-            case Presence.OTHER:
-                patch = OrderPatch(failure_code="UNIQUE_ID_HOLDS_OTHER_BYTES")
-                await self._settled(order, OrderEvent.FOUND_OTHER, patch, receipt)
-            case Presence.ABSENT:
-                await self._absent(order, done, age_s)
-            case Presence.UNKNOWN:
-                await self._look_later(order, answer)
-            case never:
-                assert_never(never)
-
-    async def _absent(self, order: Order, done: frozenset[str], age_s: float) -> None:
-        """Conclude that it is not there, which counts only when nothing of ours can still be on its way."""
-        now = await self._store.order(order.order_id)
-        if now.doubt_since != order.doubt_since:
-            return  # it left again meanwhile: this answer is about an earlier doubt
-        if age_s < self._dmp.longest_exchange_s:
-            left_s = max(self._dmp.longest_exchange_s - self._doubts.age_s(order), 0.0)
-            counts_at = self._clock.now() + timedelta(seconds=left_s)
-            await self._store.touch(
-                order.order_id,
-                OrderState.IN_DOUBT,
-                OrderPatch(next_attempt_at=counts_at, failure_code="ABSENT_TOO_EARLY"),
-                "order.looked_up",
-                (("presence", "absent"), ("counts", "false")),
-            )
-            return
-        event = OrderEvent.UNKNOWN_THERE_CANCELLED if now.cancel_requested else OrderEvent.UNKNOWN_THERE
-        await self._settled(order, event, OrderPatch(clear=done), ())
-
-    async def _settled(
-        self, order: Order, event: OrderEvent, patch: OrderPatch, detail: tuple[tuple[str, str], ...]
-    ) -> None:
-        await self._store.apply(
-            order.order_id,
-            event,
-            AGENT_ACTOR,
-            expect=frozenset({OrderState.IN_DOUBT}),
-            patch=patch,
-            detail=detail,
-        )
-        self._doubts.forget(order.order_id)
-
-    async def _look_later(self, order: Order, answer: ReferenceAnswer) -> None:
-        delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=answer.waiting)
-        # Without a session nothing is asked: the doubt is looked up as soon as one is back.
-        counted = self._sessions.session_for(order.professional) is not None
-        patch = OrderPatch(
-            next_attempt_at=self._clock.now() + timedelta(seconds=delay if counted else 0.0),
-            attempts_plus=1 if counted else 0,
-            failure_code=answer.code,
-            waiting=answer.waiting,
-        )
-        detail = (("presence", "unknown"), ("code", answer.code))
-        await self._store.touch(order.order_id, OrderState.IN_DOUBT, patch, "order.looked_up", detail)
+        await self._settling_service.settle(order)

@@ -43,7 +43,7 @@ class IntakeService:
             InvalidInput: METADATA_INVALID with JSON pointers, METADATA_NOT_JSON, BODY_EMPTY, CLIENT_REF_INVALID,
                 VISIBILITY_COMBINATION_FORBIDDEN.
             Forbidden: PRODUCT_PROFILE_MISSING.
-            Conflict, StoreError: see ``StorePort.accept``.
+            Conflict, StoreError: see ``StorePort.accept``. One that corrects what left waits for its verdict.
         """
         _check_reference(upload.client_ref)
         if client.product is None:

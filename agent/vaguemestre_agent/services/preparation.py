@@ -22,6 +22,7 @@ from vaguemestre_core.ports import (
 )
 from vaguemestre_core.records import AGENT_ACTOR, FrozenIds, Order, OrderPatch
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_documents.prepared import PreparedDocument
 
 _log = logging.getLogger(__name__)
 BATCH = 16
@@ -88,6 +89,11 @@ class PreparationService:
             await self._apply(order, OrderEvent.PREPARATION_REFUSED, result.code, result.findings)
 
     async def _save(self, order: Order, build: PreparedBuild) -> None:
+        replaced = order.predecessor_unique_id
+        if replaced is not None and PreparedDocument.from_bytes(build.prepared).entry.replaced_unique_id != replaced:
+            # A ready CDA is sent as it is: it must name what is there itself, or the DMP would hold both.
+            await self._apply(order, OrderEvent.PREPARATION_REFUSED, "REPLACED_VERSION_MISMATCH")
+            return
         try:
             await self.store.save_prepared(order.order_id, build, await self._freeze(order))
         except NotFound as error:

@@ -74,6 +74,23 @@ async def test_a_correction_supersedes_what_has_not_left(lgc: Client, harness: A
     assert second.order.set_id == first.order.set_id
 
 
+@pytest.mark.req("DMP/va1.16")
+async def test_a_correction_replaces_what_was_sent_and_waits_for_what_is_in_doubt(
+    lgc: Client, harness: ApiHarness
+) -> None:
+    sent = await lgc.put_document("cr-1", harness.document("Un"))
+    doubtful = await lgc.put_document("cr-2", harness.document("Deux"))
+    await harness.make_sent(sent.order.order_id)
+    await harness.make_doubtful(doubtful.order.order_id)
+
+    replacement = (await lgc.put_document("cr-1", harness.document("Un bis"))).order
+    waiting = await lgc.put_document("cr-2", harness.document("Deux bis"))
+
+    assert (replacement.kind, replacement.version, replacement.waiting) == ("dmp.replace", 2, None)
+    assert (replacement.predecessor, replacement.set_id) == (sent.order.order_id, sent.order.set_id)
+    assert (waiting.order.state, waiting.order.waiting, waiting.superseded) == ("preparing", "predecessor", None)
+
+
 @pytest.mark.req("SC.DMP/ALI/PROG.03")
 async def test_a_person_can_hold_one_document_and_lift_it(lgc: Client, harness: ApiHarness) -> None:
     held = await lgc.put_document("cr-1", harness.document("Un"), hold=True)

@@ -35,6 +35,7 @@ from vaguemestre_core.orders import (
     OrderId,
     OrderKind,
     OrderState,
+    WaitReason,
     next_state,
 )
 from vaguemestre_core.records import (
@@ -124,7 +125,9 @@ class MemoryBackend(MemoryPairing):
             if answer.refuses:
                 raise InvalidInput(answer.code, pointer="/metadata/visibility")
         superseded = self._supersede(client, upload)
-        order = self._new_order(client, upload, superseded, holds_of(answers))
+        wish = self._wishes.get((client.client_id, upload.client_ref))
+        earlier = None if wish is None else self._orders[wish.order_id]
+        order = self._new_order(client, upload, earlier, holds_of(answers))
         self._titles[order.order_id] = str(metadata.get("title", ""))
         self._wishes[client.client_id, upload.client_ref] = _Wish(
             order_id=order.order_id, key=upload.idempotency_key, digest=digest
@@ -152,29 +155,29 @@ class MemoryBackend(MemoryPairing):
         if wish is None:
             return None
         before = self._orders[wish.order_id]
-        if before.state in {OrderState.SENDING, OrderState.IN_DOUBT, OrderState.OFFERED, OrderState.ENTRUSTED}:
-            raise Conflict("DOCUMENT_LEAVING")
         if next_state(before.state, OrderEvent.SUPERSEDE) is None:
             return None
         return self._apply(before, OrderEvent.SUPERSEDE, upload.actor)
 
     def _new_order(
-        self, client: Client, upload: DocumentUpload, before: Order | None, holds: frozenset[HoldKind]
+        self, client: Client, upload: DocumentUpload, earlier: Order | None, holds: frozenset[HoldKind]
     ) -> Order:
         assert client.product is not None
         root = client.product.oid_root
         undo_until = self.now + timedelta(seconds=_UNDO_S)
         if upload.hold:
             holds |= {HoldKind.PERSON}
+        is_away = earlier is not None and earlier.state in CANCEL_ASKED_ONLY
+        there = earlier if earlier is not None and earlier.state is OrderState.SENT else None
         return Order(
             order_id=OrderId(f"o-{self._next():024x}"),
-            document_id=DocumentId(f"d-{self._next():024x}") if before is None else before.document_id,
+            document_id=DocumentId(f"d-{self._next():024x}") if earlier is None else earlier.document_id,
             client_id=client.client_id,
             client_ref=upload.client_ref,
-            kind=OrderKind.DMP_SUBMIT,
+            kind=OrderKind.DMP_SUBMIT if there is None else OrderKind.DMP_REPLACE,
             state=OrderState.PREPARING,
-            version=1,
-            set_id=oid_under(root, 10**28 + self._next()) if before is None else before.set_id,
+            version=1 if there is None else there.version + 1,
+            set_id=oid_under(root, 10**28 + self._next()) if earlier is None else earlier.set_id,
             unique_id=oid_under(root, 10**28 + self._next()),
             type_code="11488-4",
             professional="899700000012",
@@ -186,11 +189,11 @@ class MemoryBackend(MemoryPairing):
             undo_until=undo_until,
             attempts=0,
             next_attempt_at=None,
-            waiting=None,
+            waiting=WaitReason.PREDECESSOR if is_away else None,
             holds=holds,
             cancel_requested=False,
-            predecessor=None,
-            predecessor_unique_id=None,
+            predecessor=None if there is None else there.order_id,
+            predecessor_unique_id=None if there is None else there.unique_id,
             depends_on=(),
             failure_code=None,
             service_code=None,

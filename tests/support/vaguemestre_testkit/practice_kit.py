@@ -126,7 +126,7 @@ class ScriptedPreparer:
         if not body.body.startswith(b"%PDF-"):
             return PreparationRefusal(code="BODY_NOT_PDF", findings=(("BODY_NOT_PDF", "/body"),))
         return PreparedBuild(
-            prepared=sendings.prepared(unique_id),
+            prepared=sendings.prepared(unique_id, replaces=order.predecessor_unique_id),
             type_code=order.type_code,
             unique_id=unique_id,
             set_id=order.set_id,

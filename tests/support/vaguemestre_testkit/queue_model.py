@@ -17,7 +17,19 @@ from typing import TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from vaguemestre_core.orders import SETTLED, TERMINAL, DocumentId, HoldKind, OrderEvent, OrderId, OrderState, can
+from vaguemestre_core.orders import (
+    CANCEL_ASKED_ONLY,
+    MAY_LEAVE,
+    SETTLED,
+    TERMINAL,
+    DocumentId,
+    HoldKind,
+    OrderEvent,
+    OrderId,
+    OrderState,
+    can,
+    next_state,
+)
 from vaguemestre_core.records import Acceptance, Schedule
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue.opening import open_store
@@ -54,6 +66,8 @@ class Expected:
     cancel_requested: bool = False
     next_attempt: datetime | None = None
     unique_id: str = ""
+    version: int = 1
+    is_gone: bool = False
 
 
 def patient_of(reference: int) -> str:
@@ -176,14 +190,35 @@ class StoreBesideModel(RuleBasedStateMachine):
         is_repeated = latest.digest == made.request_digest and latest.state is not S.UNREADABLE
         if is_repeated and (made.idempotency_key is None or latest.state not in stopped):
             return latest.order_id
-        if latest.state is S.SENT:
-            return "DOCUMENT_SENT"
-        if latest.state in TERMINAL:
-            return None
-        if not can(latest.state, E.SUPERSEDE):
-            return "DOCUMENT_LEAVING"
-        latest.state = S.SUPERSEDED
+        for order in self.orders:
+            if order.reference == reference and can(order.state, E.SUPERSEDE):
+                order.state = S.SUPERSEDED
         return None
+
+    def earlier(self, order: Expected) -> list[Expected]:
+        return [other for other in self.orders if other.reference == order.reference and other.seq < order.seq]
+
+    def may_be_prepared(self, order: Expected) -> bool:
+        """Say whether nothing of the same document is open before it."""
+        return order.state is S.PREPARING and all(other.state in TERMINAL for other in self.earlier(order))
+
+    def there_before(self, order: Expected) -> Expected | None:
+        """Return the version that is at the service when this one is linked."""
+        sent = [other for other in self.earlier(order) if other.state is S.SENT]
+        return None if not sent or sent[-1].is_gone else sent[-1]
+
+    def after(self, order: Expected, event: OrderEvent) -> OrderState | None:
+        """Return the state that an event leads to, with what follows in the same transaction."""
+        after = next_state(order.state, event)
+        if after is None:
+            return None
+        if order.cancel_requested and after in MAY_LEAVE:
+            return S.CANCELLED  # asked before: it never leaves again
+        newer = (other for other in self.orders if other.reference == order.reference and other.seq > order.seq)
+        was_away = order.state in CANCEL_ASKED_ONLY
+        if was_away and can(after, E.SUPERSEDE) and any(other.state not in TERMINAL for other in newer):
+            return S.SUPERSEDED  # a newer version waits
+        return after
 
     def expect_hold(self, order: Expected, hold: HoldKind) -> bool:
         if hold in order.holds:

@@ -25,16 +25,15 @@ from hypothesis.stateful import (
 from vaguemestre_core.errors import Conflict, VaguemestreError
 from vaguemestre_core.orders import (
     CANCEL_ASKED_ONLY,
-    MAY_LEAVE,
     SETTLED,
     TERMINAL,
     TRANSITIONS,
     ClientId,
     HoldKind,
     OrderEvent,
+    OrderKind,
     OrderState,
     can,
-    next_state,
 )
 from vaguemestre_core.records import Accepted, CancelAnswer, OrderFilter, OrderPatch
 from vaguemestre_core.redaction import Personal
@@ -47,7 +46,9 @@ REFERENCES = st.integers(0, 3)
 ANY = st.integers(0, 10_000)
 S, E = OrderState, OrderEvent
 # Events that the store applies by itself, with more than a transition.
-_OWN = frozenset({E.ACCEPTED, E.PREPARED, E.RESTARTED, E.INCARNATED, E.SUPERSEDE, E.CLAIM, E.FIRST_BYTE, E.DUE})
+_OWN = frozenset(
+    {E.ACCEPTED, E.PREPARED, E.RESTARTED, E.INCARNATED, E.SUPERSEDE, E.CLAIM, E.FIRST_BYTE, E.DUE, E.PREDECESSOR_GONE}
+)
 
 
 class QueueMachine(StoreBesideModel):
@@ -105,15 +106,24 @@ class QueueMachine(StoreBesideModel):
         assert {order.order_id for order in waiting} == {
             order.order_id
             for order in self.orders
-            if order.state is S.PREPARING and (order.next_attempt is None or order.next_attempt <= now)
+            if self.may_be_prepared(order) and (order.next_attempt is None or order.next_attempt <= now)
         }
-        order = self.pick(number, S.PREPARING)
-        if order is not None:
-            self.save_prepared(order)
+        found = [order for order in self.orders if self.may_be_prepared(order)]
+        if found:
+            self.save_prepared(found[number % len(found)])
 
     def save_prepared(self, order: Expected) -> None:
         made = an_acceptance(self.clock, order.seq + 1, content=b"x")
-        build = replace(a_build(made), unique_id=order.unique_id, set_id=order.lane[1])
+        self.run(self.store.preparing(100))
+        linked, there = self.run(self.store.order(order.order_id)), self.there_before(order)
+        if order.next_attempt is None or order.next_attempt <= self.clock.now():
+            assert linked.predecessor == (None if there is None else there.order_id)
+            assert linked.predecessor_unique_id == (None if there is None else there.unique_id)
+            assert linked.kind is (OrderKind.DMP_SUBMIT if there is None else OrderKind.DMP_REPLACE)
+            sent = [other.version for other in self.earlier(order) if other.state is S.SENT]
+            assert linked.version == max(sent, default=0) + 1
+        order.version = linked.version
+        build = replace(a_build(made), unique_id=order.unique_id, set_id=order.lane[1], version=order.version)
         self.run(self.store.save_prepared(order.order_id, build, frozen(order.seq)))
         order.state, order.next_attempt = S.DEFERRED, None
         body = self.run(self.store.body(order.order_id))
@@ -126,7 +136,7 @@ class QueueMachine(StoreBesideModel):
             self.accept(reference, 0, None)
         order = self.latest(reference)
         assert order is not None
-        if order.state is S.PREPARING:
+        if self.may_be_prepared(order):
             self.save_prepared(order)
         if order.state is S.DEFERRED and now:
             self.apply(order, E.SEND_NOW)
@@ -134,14 +144,12 @@ class QueueMachine(StoreBesideModel):
     # Any event on any order
 
     def apply(self, order: Expected, event: OrderEvent, patch: OrderPatch | None = None) -> bool:
-        expected = next_state(order.state, event)
+        expected = self.after(order, event)
         try:
             after = self.run(self.store.apply(order.order_id, event, DOCTOR, patch=patch))
         except Conflict as error:
             self.must_be(error.code == "TRANSITION_ILLEGAL" and expected is None)
             return False
-        if order.cancel_requested and expected in MAY_LEAVE:
-            expected = S.CANCELLED  # asked before: it never leaves again
         assert after.state is expected
         order.state = after.state
         return True
@@ -223,6 +231,17 @@ class QueueMachine(StoreBesideModel):
             return
         assert allowed
         order.state = S.SENDING
+
+    @rule(number=ANY)
+    def predecessor_is_gone(self, number: int) -> None:
+        order = self.pick(number, S.CLAIMED)
+        if order is None:
+            return
+        before = self.run(self.store.order(order.order_id)).predecessor
+        assert self.run(self.store.predecessor_gone(order.order_id)).state is S.PREPARING
+        order.state, order.next_attempt = S.PREPARING, None
+        if before is not None:
+            self.by_id(before).is_gone = True
 
     # Stopping
 
@@ -376,10 +395,10 @@ class QueueMachine(StoreBesideModel):
         assert counts == {state: states.count(state) for state in set(states)}
 
     @invariant()
-    def a_document_has_one_live_order(self) -> None:
+    def a_document_has_one_live_order_that_is_not_away(self) -> None:
         for reference in range(4):
             live = [order for order in self.orders if order.reference == reference and order.state not in TERMINAL]
-            assert len(live) <= 1
+            assert all(order.state in CANCEL_ASKED_ONLY for order in live[:-1])
 
     @invariant()
     def the_ledger_tells_the_same_story(self) -> None:

@@ -152,22 +152,6 @@ async def test_a_correction_before_it_leaves_takes_its_place(tmp_path: Path, clo
         assert (await store.order(old)).state is OrderState.SUPERSEDED
 
 
-@pytest.mark.parametrize("event", [OrderEvent.FIRST_BYTE, OrderEvent.DOUBT, OrderEvent.DELIVERED])
-async def test_a_document_that_left_is_not_corrected_behind_its_back(
-    tmp_path: Path, clock: FakeClock, event: OrderEvent
-) -> None:
-    async with opened(tmp_path, clock) as store:
-        order_id = await ready(store, clock, 1)
-        await store.claim("dmp", ALL, clock.now())
-        await store.first_byte(order_id, None)
-        if event is not OrderEvent.FIRST_BYTE:
-            await store.apply(order_id, event, DOCTOR)
-        code = "DOCUMENT_SENT" if event is OrderEvent.DELIVERED else "DOCUMENT_LEAVING"
-        with pytest.raises(Conflict, match=code):
-            await store.accept(an_acceptance(clock, 1, content=b"corrected", order_id=OrderId("order-1b")))
-        assert len(await store.orders(OrderFilter())) == 1
-
-
 @pytest.mark.req("SC.DMP/ALI/PROG.03")
 async def test_cancelling_is_honest_in_every_state(tmp_path: Path, clock: FakeClock) -> None:
     async with opened(tmp_path, clock) as store:
