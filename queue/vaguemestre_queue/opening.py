@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from vaguemestre_core.errors import StoreError
 from vaguemestre_core.ports import ClockPort, FailpointPort, RandomPort
 from vaguemestre_core.records import RecoveryReport
 from vaguemestre_queue import ledger, recovery
@@ -36,6 +37,7 @@ def bring_up(
     seen = recovery.read_marker(marker)
     same_life = recovery.is_same_life(connection, seen)
     with transaction(connection):
+        recovery.require_keys(connection, context.sealer)
         store_id = recovery.meta(connection, "store_id")
         if store_id is None:
             store_id = new_store_id
@@ -51,6 +53,23 @@ def bring_up(
     if seen is None or not same_life:
         recovery.write_marker(marker, recovery.Marker(store_id=store_id, ledger_seq=ledger.head(connection)[0]))
     return alive, store_id, report
+
+
+def require_keys_of(folder: Path, keys: StoreKeys) -> None:
+    """Refuse keys that are not those of the store in a folder; a folder without one accepts any. Writes nothing.
+
+    Raises:
+        StoreError: KEYS_REPLACED; STORE_… when the file cannot be read.
+    """
+    path = folder / DATABASE_FILE
+    if not path.exists():
+        return
+    connection = SqliteConnection(path)
+    try:
+        if recovery.same_keys(connection, Sealer(keys)) is False:
+            raise StoreError("KEYS_REPLACED")
+    finally:
+        connection.close()
 
 
 def _open_private(path: Path, connect: ConnectionFactory, synchronous: int) -> Connection:
@@ -86,7 +105,7 @@ async def open_store(
         recovering: False only to seed a bug.
 
     Raises:
-        StoreError: see ``vaguemestre_queue.database.open_database``.
+        StoreError: KEYS_REPLACED; see ``vaguemestre_queue.database.open_database``.
     """
     path = folder / DATABASE_FILE
     marker = folder / MARKER_FILE

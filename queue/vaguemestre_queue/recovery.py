@@ -6,10 +6,12 @@ recognised as restored or cloned starts a new incarnation: every order that is n
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
@@ -17,6 +19,9 @@ from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport
 from vaguemestre_queue import ledger, rows, scheduling, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.sealing import Sealer
+
+KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,25 @@ def meta(connection: Connection, key: str) -> str | None:
 def set_meta(connection: Connection, key: str, value: str) -> None:
     """Write a value of the meta table."""
     connection.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+
+
+def same_keys(connection: Connection, sealer: Sealer) -> bool | None:
+    """Say whether these are the keys that this store was written with, or None when it does not know yet."""
+    known = meta(connection, KEYS_CHECK)
+    return None if known is None else hmac.compare_digest(known, sealer.check_value())
+
+
+def require_keys(connection: Connection, sealer: Sealer) -> None:
+    """Refuse keys that are not the store's, and let a new store remember its own, in the caller's transaction.
+
+    Raises:
+        StoreError: KEYS_REPLACED; nothing was changed.
+    """
+    same = same_keys(connection, sealer)
+    if same is False:
+        raise StoreError("KEYS_REPLACED")
+    if same is None:
+        set_meta(connection, KEYS_CHECK, sealer.check_value())
 
 
 def is_same_life(connection: Connection, marker: Marker | None) -> bool:

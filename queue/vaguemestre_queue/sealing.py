@@ -111,6 +111,11 @@ class Sealer:
         text = f"{scope}\x1f{value.reveal()}".encode()
         return hashlib.blake2b(text, key=self._pseudonym, digest_size=16).hexdigest()
 
+    def check_value(self) -> str:
+        """Return a value that only these keys give (hex): a store remembers it to know its keys again."""
+        public = str(self._identity.to_public())
+        return self.authenticate("meta", ["keys", public, self.pseudonym("keys", Personal(public))]).hex()
+
     def authenticate(self, table: str, values: Sequence[Value]) -> bytes:
         """Return the keyed digest of a row's values (32 bytes)."""
         text = _CELLS.encode([table, *values]).encode()

@@ -56,6 +56,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "events": Entry(module=f"{_PACKAGE}.events", summary="suivre les changements"),
     "session": Entry(module=f"{_PACKAGE}.session", summary="session du Proxy e-santé"),
     "ledger": Entry(module=f"{_PACKAGE}.ledger", summary="registre : vérifier, exporter"),
+    "keys": Entry(
+        module=f"{_PACKAGE}.keys", summary="clés de la file d'envoi : clé de secours, empreintes, restauration"
+    ),
     "requirements": Entry(module=f"{_PACKAGE}.requirements", summary="exigences, tests et preuves"),
     "sandbox": Entry(
         module=f"{_PACKAGE}.sandbox", summary="services nationaux simulés, sur ce poste", passes_through=True

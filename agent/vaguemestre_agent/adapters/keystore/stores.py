@@ -139,9 +139,21 @@ def load_keys(keystore: KeyStore, random: RandomPort, *, store_exists: bool) -> 
         keystore.put(AUTHENTICATION, _fresh(random))
         keystore.put(PSEUDONYM, _fresh(random))
         keystore.put(IDENTITY, identity)  # last: its presence says that all are there
-    authentication, pseudonym = keystore.get(AUTHENTICATION), keystore.get(PSEUDONYM)
-    if authentication is None or pseudonym is None:
+    keys = present_keys(keystore)
+    if keys is None:
         raise StoreError("KEYS_LOST")
+    return keys
+
+
+def present_keys(keystore: KeyStore) -> StoreKeys | None:
+    """Return the keys that are there, or None when one is missing; makes none.
+
+    Raises:
+        StoreError: KEYRING_LOCKED, KEYRING_UNAVAILABLE.
+    """
+    identity, authentication, pseudonym = (keystore.get(name) for name in (IDENTITY, AUTHENTICATION, PSEUDONYM))
+    if identity is None or authentication is None or pseudonym is None:
+        return None
     recovery = keystore.get(RECOVERY)
     return StoreKeys(
         identity=identity,

@@ -1,0 +1,88 @@
+"""``vaguemestre keys``: makes and prints the recovery key, shows fingerprints, puts lost keys back.
+
+Works on the stopped agent's home, under its lock. The private part of the recovery key goes to standard output once and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vaguemestre_agent.adapters.keystore.recovery import (
+    adopt_recovery_key,
+    fingerprints,
+    new_recovery_key,
+    open_escrow,
+    page,
+    read_recovery_key,
+    restore_keys,
+)
+from vaguemestre_agent.adapters.keystore.stores import KeyStore, load_keys
+from vaguemestre_agent.adapters.system.random import SystemRandom
+from vaguemestre_agent.cli.console import Console, Exit
+from vaguemestre_agent.composition import key_store
+from vaguemestre_agent.localapi.lock import AgentLock
+from vaguemestre_agent.paths import AgentPaths, agent_paths
+from vaguemestre_agent.settings import load_settings
+from vaguemestre_queue.opening import DATABASE_FILE, require_keys_of
+
+
+def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Add the sub-commands."""
+    verbs = parser.add_subparsers(dest="verb", metavar="ACTION", required=True)
+    verbs.add_parser("show", parents=[common], help="empreintes des clés, rien qui ouvre")
+    recovery = verbs.add_parser("recovery", parents=[common], help="faire la clé de secours du cabinet")
+    recovery.add_argument("--print", action="store_true", required=True, help="l'afficher, une seule fois")
+    recovery.add_argument("--replace", action="store_true", help="en faire une autre : l'ancienne page ne servira plus")
+    restore = verbs.add_parser("restore", parents=[common], help="remettre des clés perdues")
+    restore.add_argument("--recovery-key-file", type=Path, required=True, metavar="FICHIER")
+    restore.add_argument("--replace", action="store_true", help="même si d'autres clés sont dans le trousseau")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Do the action."""
+    paths = agent_paths(os.environ)
+    settings = load_settings(paths.config, os.environ)
+    with stopped_agent(paths):
+        keystore = key_store(settings, paths)
+        if arguments.verb == "restore":
+            return _restore(arguments, paths, keystore, console)
+        keys = load_keys(keystore, SystemRandom(), store_exists=(paths.state / DATABASE_FILE).exists())
+        require_keys_of(paths.state, keys)
+        if arguments.verb == "show":
+            shown = fingerprints(keys)
+            lines = [
+                f"{name.ljust(10)}{value or 'aucune : « vaguemestre keys recovery --print »'}"
+                for name, value in shown.items()
+            ]
+            console.give(shown, "\n".join(lines))
+            return Exit.OK
+        made = new_recovery_key()
+        adopt_recovery_key(keystore, keys, made, paths.state, replacing=arguments.replace)
+    console.give({"page": page(made)}, page(made))
+    return Exit.OK
+
+
+def _restore(arguments: argparse.Namespace, paths: AgentPaths, keystore: KeyStore, console: Console) -> int:
+    keys = open_escrow(read_recovery_key(arguments.recovery_key_file), paths.state)
+    require_keys_of(paths.state, keys)
+    changed = restore_keys(keystore, keys, replacing=arguments.replace)
+    text = "Les clés sont remises : relancez l'agent." if changed else "Les clés étaient déjà là : rien n'a été changé."
+    console.give({"restored": changed}, text)
+    return Exit.OK
+
+
+@contextmanager
+def stopped_agent(paths: AgentPaths) -> Iterator[None]:
+    """Hold the home's lock while the block runs. Raises Conflict AGENT_ALREADY_RUNNING."""
+    paths.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = AgentLock(paths.lock)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.free()
