@@ -303,6 +303,34 @@ class DmpPort(Protocol):
         An exception of ``before_first_byte`` means nothing left: it is raised again, unchanged.
         """
 
+    async def delete(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD3.3c on the document's own uniqueId, looked up just before; ``before_first_byte`` as for ``submit``.
+
+        Already deleted there: DELIVERED, ``DMP_ALREADY_DELETED``. Absent there: REFUSED, ``DMP_NOTHING_TO_DELETE``.
+        In both cases nothing is sent and ``before_first_byte`` is not called. A doubt is settled by ``look_up``.
+        """
+
+    async def set_visibility(
+        self,
+        prepared: bytes,
+        visibility: frozenset[str],
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD3.3a, TD3.3b: give our entry exactly these visibility codes, looked up just before.
+
+        Already so: DELIVERED, ``DMP_VISIBILITY_ALREADY_SO``. Absent or deleted there: REFUSED,
+        ``DMP_NOTHING_TO_CHANGE``. Certainly forbidden: REFUSED, ``VISIBILITY_COMBINATION_FORBIDDEN`` or
+        ``DMP_CANNOT_HIDE_AGAIN``. In all these cases nothing is sent. A doubt is settled by ``look_up``.
+        """
+
     async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
         """TD3.1 on the document's own uniqueId."""
 

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 from lxml import etree
 
-from vaguemestre_sandbox import existence, feeding, registry, retrieval
+from vaguemestre_sandbox import changing, existence, feeding, registry, retrieval
 from vaguemestre_sandbox.agreement import Finding
 from vaguemestre_sandbox.clock import SandboxClock, iso
 from vaguemestre_sandbox.ebrs import query_response, registry_response
@@ -36,7 +36,7 @@ from vaguemestre_sandbox.intake import (
 )
 from vaguemestre_sandbox.ledger import Outcome
 from vaguemestre_sandbox.mtom import Part, build_package
-from vaguemestre_sandbox.operations import SERVICES, operation_before_body, operation_of
+from vaguemestre_sandbox.operations import COUNTED, SERVICES, operation_before_body, operation_of
 from vaguemestre_sandbox.pki import Pki
 from vaguemestre_sandbox.settings import DmpProfile
 from vaguemestre_sandbox.soap import SoapFaultError, SoapRequest, build_envelope, build_fault, read_request
@@ -48,6 +48,11 @@ from vaguemestre_sandbox.xmlsafe import WSA, WSSE
 
 BASE_PATH: Final = "/si-dmp-server/v2/services"
 _LOGGER = logging.getLogger(__name__)
+_ANSWER_ACTIONS: Final = {
+    Target.DMP_TD21: feeding.ANSWER_ACTION,
+    Target.DMP_TD32: retrieval.ANSWER_ACTION,
+    Target.DMP_ITI57: changing.ANSWER_ACTION,
+}
 _SOAP_TYPE: Final = "application/soap+xml; charset=UTF-8"
 
 
@@ -141,7 +146,7 @@ class DmpService:
             return web.Response(status=413)
         target = operation_of(service, content_type, body)
         received = None
-        if target is Target.DMP_TD21:
+        if target in COUNTED:
             received = self._desk.adopt(request.headers.get(RELAY_HEADER, ""), content_type, body)
         call = _Call(
             target=target,
@@ -259,7 +264,7 @@ class DmpService:
             payload, action = query_response((), (finding,)), registry.ANSWER_ACTION
         else:
             payload = registry_response((finding,))
-            action = feeding.ANSWER_ACTION if target is Target.DMP_TD21 else retrieval.ANSWER_ACTION
+            action = _ANSWER_ACTIONS[target]
         return _Work(response=_soap(action, message_id, payload), outcome=Outcome.REFUSED, code=code)
 
     def _dispatch(self, call: _Call, message: SoapRequest, vihf: Vihf, action: Action | None) -> _Work:
@@ -280,6 +285,8 @@ class DmpService:
                 return self._feed(message, vihf, lie=action is Action.LIE_SUCCESS)
             case Target.DMP_TD31:
                 return self._query(message, vihf, action)
+            case Target.DMP_ITI57:
+                return self._change(message, vihf, lie=action is Action.LIE_SUCCESS)
             case Target.DMP_TD32:
                 return self._retrieve(message, vihf)
             case _:
@@ -304,6 +311,17 @@ class DmpService:
             outcome=Outcome.REFUSED if result.findings else Outcome.STORED,
             code=result.findings[0].code if result.findings else "",
         )
+
+    def _change(self, message: SoapRequest, vihf: Vihf, *, lie: bool) -> _Work:
+        findings: tuple[Finding, ...] = ()
+        outcome, code = Outcome.DROPPED, "lie_success"
+        if not lie:
+            findings = changing.change(
+                message.payload, vihf, store=self._store, profile=self._profile, now=self._clock.now()
+            )
+            outcome, code = Outcome.REFUSED if findings else Outcome.STORED, findings[0].code if findings else ""
+        response = _soap(changing.ANSWER_ACTION, message.message_id, registry_response(findings))
+        return _Work(response=response, outcome=outcome, code=code)
 
     def _feed_response(self, message_id: str, findings: tuple[Finding, ...]) -> web.Response:
         payload = registry_response(findings)

@@ -24,6 +24,7 @@ class Target(StrEnum):
     DMP_TD21 = "dmp.td21"
     DMP_TD31 = "dmp.td31"
     DMP_TD32 = "dmp.td32"
+    DMP_ITI57 = "dmp.iti57"
 
 
 class Stage(StrEnum):
@@ -56,7 +57,7 @@ class Action(StrEnum):
     API_401 = "api_401"  # the API refuses the token
     XDS_ERROR = "xds_error"  # code: a parsed registry failure, nothing stored
     SOAP_FAULT = "soap_fault"  # nothing stored
-    LIE_SUCCESS = "lie_success"  # dmp.td21: Success, nothing stored
+    LIE_SUCCESS = "lie_success"  # dmp.td21, dmp.iti57: Success, nothing stored
     LIE_UNKNOWN = "lie_unknown"  # dmp.td31: no document found, dmp.td02: NF
     WRONG_HASH = "wrong_hash"  # dmp.td31: another hash
     GARBAGE_XML = "garbage_xml"
@@ -92,12 +93,14 @@ STAGE_OF: Final[dict[Action, Stage]] = {
 }
 _ONLY_ON: Final[dict[Action, frozenset[Target]]] = {
     Action.SESSION_EXPIRED: frozenset({Target.PROXY_SEND}),
-    Action.LATE_STORE: frozenset({Target.DMP_TD21}),
-    Action.LIE_SUCCESS: frozenset({Target.DMP_TD21}),
+    Action.LATE_STORE: frozenset({Target.DMP_TD21, Target.DMP_ITI57}),
+    Action.LIE_SUCCESS: frozenset({Target.DMP_TD21, Target.DMP_ITI57}),
     Action.LIE_UNKNOWN: frozenset({Target.DMP_TD31, Target.DMP_TD02}),
     Action.WRONG_HASH: frozenset({Target.DMP_TD31}),
-    Action.XDS_ERROR: frozenset({Target.DMP_TD21, Target.DMP_TD31, Target.DMP_TD32}),
-    Action.SOAP_FAULT: frozenset({Target.DMP_TD02, Target.DMP_TD21, Target.DMP_TD31, Target.DMP_TD32}),
+    Action.XDS_ERROR: frozenset({Target.DMP_TD21, Target.DMP_TD31, Target.DMP_TD32, Target.DMP_ITI57}),
+    Action.SOAP_FAULT: frozenset(
+        {Target.DMP_TD02, Target.DMP_TD21, Target.DMP_TD31, Target.DMP_TD32, Target.DMP_ITI57}
+    ),
 }
 _BEFORE_BODY: Final = frozenset({Stage.ACCEPT, Stage.HEADERS, Stage.BODY})
 _NEEDS_STATUS: Final = frozenset({Action.STATUS_BEFORE_READ, Action.STATUS_AFTER_READ, Action.STATUS_AFTER_STORE})

@@ -24,9 +24,9 @@ from vaguemestre_sandbox.nomenclature import ins_key_is_right
 from vaguemestre_sandbox.pki import Pki
 from vaguemestre_sandbox.settings import DmpProfile
 from vaguemestre_sandbox.soap import SoapFaultError
-from vaguemestre_sandbox.store import DocumentRow, SandboxStore, SubmissionRow
+from vaguemestre_sandbox.store import DocumentRow, LinkRow, SandboxStore, SubmissionRow
 from vaguemestre_sandbox.vihf import Vihf
-from vaguemestre_sandbox.xdslot import Entry, Lot, MalformedLotError, read_lot
+from vaguemestre_sandbox.xdslot import REPLACES, Entry, Lot, MalformedLotError, read_lot
 from vaguemestre_sandbox.xmlsafe import RIM, q
 
 ACTION: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
@@ -198,10 +198,13 @@ def _hold(lot: Lot, store: SandboxStore, profile: DmpProfile, now: datetime) -> 
     stored_at = iso(now)
     rows = []
     deprecated: list[str] = []
+    links: list[LinkRow] = []
     for entry in lot.documents:
         content = lot.content_of(entry) or b""
         entry_uuid = f"urn:uuid:{uuid.uuid4()}"
-        deprecated += agreement.replaced_unique_ids(lot, entry)
+        replaced = agreement.replaced_unique_ids(lot, entry)
+        deprecated += replaced
+        links += [LinkRow(kind=REPLACES, source=entry_uuid, target=target) for target in replaced]
         rows.append(
             DocumentRow(
                 unique_id=entry.unique_id,
@@ -223,27 +226,25 @@ def _hold(lot: Lot, store: SandboxStore, profile: DmpProfile, now: datetime) -> 
             patient=patient,
             stored_at=stored_at,
             source_id=lot.submission.source_id,
-            package=_package(lot, package_uuid),
+            package=registered_package(lot, package_uuid),
         ),
         tuple(rows),
         tuple(deprecated),
+        tuple(links),
     )
 
 
-def _package(lot: Lot, package_uuid: str) -> bytes:
-    parent = lot.documents[0].element.getparent()
-    element = None if parent is None else parent.find(q(RIM, "RegistryPackage"))
-    if element is None:
-        raise MalformedLotError("no RegistryPackage")
-    clone = copy.deepcopy(element)
+def registered_package(lot: Lot, package_uuid: str) -> bytes:
+    """Return the RegistryPackage of a lot as the registry answers it."""
+    clone = copy.deepcopy(lot.package)
     clone.tail = None
-    _rename(clone, package_uuid)
+    _rename(clone, package_uuid, package_uuid)
     return xmlsafe.serialize(clone)
 
 
-def _rename(element: etree._Element, identifier: str) -> None:
+def _rename(element: etree._Element, identifier: str, lid: str) -> None:
     element.set("id", identifier)
-    element.set("lid", identifier)
+    element.set("lid", lid)
     element.set("status", _STATUS)
     for found in element.iterfind(q(RIM, "Classification")):
         found.set("classifiedObject", identifier)
@@ -253,11 +254,18 @@ def _rename(element: etree._Element, identifier: str) -> None:
         found.set("id", f"urn:uuid:{uuid.uuid4()}")
 
 
-def registered(element: etree._Element, entry_uuid: str, content: bytes, profile: DmpProfile) -> etree._Element:
-    """Return the entry as the registry answers it: UUIDs, lid, status, hash, size, repository, version."""
+def registered(
+    element: etree._Element, entry_uuid: str, content: bytes, profile: DmpProfile, *, lid: str = "", version: int = 1
+) -> etree._Element:
+    """Return the entry as the registry answers it: UUIDs, lid, status, hash, size, repository, version.
+
+    `lid` is the entryUUID of the first version; empty for that one.
+    """
     clone = copy.deepcopy(element)
     clone.tail = None
-    _rename(clone, entry_uuid)
+    _rename(clone, entry_uuid, lid or entry_uuid)
+    for found in list(clone.iterfind(q(RIM, "VersionInfo"))):
+        clone.remove(found)
     clone.set("isOpaque", "false")
     for slot in list(clone.iterfind(q(RIM, "Slot"))):
         if slot.get("name") in ("hash", "size", "repositoryUniqueId"):
@@ -279,5 +287,5 @@ def registered(element: etree._Element, entry_uuid: str, content: bytes, profile
         ),
         len(clone),
     )
-    clone.insert(position, etree.Element(q(RIM, "VersionInfo"), versionName="1"))
+    clone.insert(position, etree.Element(q(RIM, "VersionInfo"), versionName=str(version)))
     return clone

@@ -89,6 +89,7 @@ class Inspection:
                 web.get("/api/documents", self._documents),
                 web.get("/api/documents/{unique_id}/entry", self._entry),
                 web.get("/api/bodies", self._bodies),
+                web.get("/api/changes", self._changes),
                 web.get("/api/bodies/{order}/raw", self._raw),
                 web.get("/api/answers", self._answers),
                 web.get("/api/sessions", self._sessions),
@@ -128,6 +129,7 @@ class Inspection:
                 patients=self._store.patients(),
                 documents=self._store.documents(),
                 bodies=self._ledger.bodies(),
+                changes=self._ledger.changes(),
                 answers=self._ledger.answers(),
                 sessions=self._proxy.sessions(),
                 pending=self._psc.pending(),
@@ -187,6 +189,10 @@ class Inspection:
     async def _bodies(self, request: web.Request) -> web.StreamResponse:
         del request
         return _list("bodies", [asdict(row) for row in self._ledger.bodies()])
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return _list("changes", [asdict(row) for row in self._ledger.changes()])
 
     async def _raw(self, request: web.Request) -> web.StreamResponse:
         found = self._store.raw_body(path_integer(request, "order"))
@@ -438,7 +444,10 @@ def _document(row: DocumentRow) -> JsonObject:
         "patient": row.patient,
         "submission_id": row.submission_id,
         "stored_at": row.stored_at,
+        "lid": row.lid,
         "status": row.status,
+        "version": row.version,
+        "visibility": list(row.visibility),
         "title": row.title,
         "size": len(row.content),
     }

@@ -1,4 +1,4 @@
-"""The wire ledger: every complete TD2.1 body received, and every TD3.1 answer given about it.
+"""The wire ledger: every complete TD2.1 or ITI-57 body received, and every TD3.1 answer given about it.
 
 Pure logic, no input or output: it gives order numbers, judges the answers and counts what was sent twice. A
 journal given at construction keeps the rows.
@@ -33,12 +33,18 @@ class Outcome(StrEnum):
     """Not stored: the simulated service stopped while processing."""
 
 
+FEEDING = "TD2.1"
+REPLACING = "TD2.1 RPLC"
+"""Transactions of a body that brings a document; any other changes one that is held."""
 STORED_OUTCOMES = frozenset({Outcome.STORED, Outcome.STORED_CUT, Outcome.STORED_UNSAID})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRow:
-    """One complete body, for one document of its lot. `at` is ISO 8601 UTC; `patient` is `matricule^oid`."""
+    """One complete body, for one document of its lot.
+
+    `at` is ISO 8601 UTC; `patient` is `matricule^oid`; `lot_id` the uniqueId of the submission set.
+    """
 
     order: int
     at: str
@@ -50,6 +56,13 @@ class BodyRow:
     code: str
     stored: bool
     finished_order: int | None
+    transaction: str = FEEDING
+    lot_id: str = ""
+
+    @property
+    def is_feeding(self) -> bool:
+        """True for a TD2.1, replacement or not."""
+        return self.transaction in (FEEDING, REPLACING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +101,18 @@ class DocumentVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionCount:
+    """The complete bodies of one uniqueId in one transaction, and how many of them took effect."""
+
+    unique_id: str
+    transaction: str
+    complete_bodies: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The figures of the whole wire."""
+    """The figures of the whole wire: all of them about TD2.1, but for `per_transaction`."""
 
     documents: int
     complete_bodies: int
@@ -100,6 +123,7 @@ class Verdict:
     unknown_valid: int
     unknown_invalid: int
     per_document: tuple[DocumentVerdict, ...]
+    per_transaction: tuple[TransactionCount, ...] = ()
 
 
 class LedgerJournal(Protocol):
@@ -125,7 +149,8 @@ class WireLedger:
         self._last = max(orders, default=0)
         self._by_id: dict[str, list[int]] = {}
         for row in self._bodies.values():
-            self._by_id.setdefault(row.unique_id, []).append(row.order)
+            if row.is_feeding:
+                self._by_id.setdefault(row.unique_id, []).append(row.order)
         for row in list(self._bodies.values()):
             if row.outcome is Outcome.PROCESSING:
                 self.finish(row.order, Outcome.STORED_CUT if row.stored else Outcome.INTERRUPTED)
@@ -134,7 +159,17 @@ class WireLedger:
         self._last += 1
         return self._last
 
-    def receive(self, *, at: str, unique_id: str, patient: str, sha256: str, message_id: str) -> int:
+    def receive(
+        self,
+        *,
+        at: str,
+        unique_id: str,
+        patient: str,
+        sha256: str,
+        message_id: str,
+        transaction: str = FEEDING,
+        lot_id: str = "",
+    ) -> int:
         """Count one complete body; return its order number. It is processing until `finish`."""
         row = BodyRow(
             order=self._next(),
@@ -147,14 +182,17 @@ class WireLedger:
             code="",
             stored=False,
             finished_order=None,
+            transaction=transaction,
+            lot_id=lot_id,
         )
         self._bodies[row.order] = row
-        self._by_id.setdefault(unique_id, []).append(row.order)
+        if row.is_feeding:
+            self._by_id.setdefault(unique_id, []).append(row.order)
         self._journal.save_body(row)
         return row.order
 
     def mark_stored(self, order: int) -> None:
-        """Say that the registry now holds this body's document."""
+        """Say that the registry now holds this body's document, or its change."""
         self._replace(replace(self._bodies[order], stored=True))
 
     def finish(self, order: int, outcome: Outcome, code: str = "") -> None:
@@ -212,8 +250,12 @@ class WireLedger:
         )
 
     def bodies(self) -> tuple[BodyRow, ...]:
-        """Return the bodies in order of arrival."""
-        return tuple(self._bodies.values())
+        """Return the TD2.1 bodies in order of arrival."""
+        return tuple(row for row in self._bodies.values() if row.is_feeding)
+
+    def changes(self) -> tuple[BodyRow, ...]:
+        """Return the ITI-57 bodies in order of arrival."""
+        return tuple(row for row in self._bodies.values() if not row.is_feeding)
 
     def answers(self) -> tuple[AnswerRow, ...]:
         """Return the answers in order."""
@@ -221,7 +263,7 @@ class WireLedger:
 
     def verdict(self) -> Verdict:
         """Return the figures of everything seen so far."""
-        return judge(self.bodies(), self.answers())
+        return judge(tuple(self._bodies.values()), self.answers())
 
     def clear(self) -> None:
         """Forget every row (the journal is cleared by its owner); the sequence goes on."""
@@ -231,10 +273,13 @@ class WireLedger:
 
 
 def judge(bodies: Sequence[BodyRow], answers: Sequence[AnswerRow]) -> Verdict:
-    """Count, for each uniqueId, the bodies beyond the first that no valid "unknown" entitled.
+    """Count, for each uniqueId, the TD2.1 bodies beyond the first that no valid "unknown" entitled.
 
+    Every transaction has its own count beside.
     Rows are taken in their order numbers. A body without a readable uniqueId counts as a complete body only.
     """
+    per_transaction = _by_transaction(bodies)
+    bodies = [row for row in bodies if row.is_feeding]
     per_document: list[DocumentVerdict] = []
     by_id: dict[str, list[BodyRow]] = {}
     licences: dict[str, list[int]] = {}
@@ -273,4 +318,21 @@ def judge(bodies: Sequence[BodyRow], answers: Sequence[AnswerRow]) -> Verdict:
         unknown_valid=sum(answer.valid for answer in unknown),
         unknown_invalid=sum(not answer.valid for answer in unknown),
         per_document=tuple(per_document),
+        per_transaction=per_transaction,
+    )
+
+
+def _by_transaction(bodies: Sequence[BodyRow]) -> tuple[TransactionCount, ...]:
+    rows: dict[tuple[str, str], list[BodyRow]] = {}
+    for row in sorted(bodies, key=lambda row: row.order):
+        if row.unique_id:
+            rows.setdefault((row.unique_id, row.transaction), []).append(row)
+    return tuple(
+        TransactionCount(
+            unique_id=unique_id,
+            transaction=transaction,
+            complete_bodies=len(found),
+            stored=sum(row.stored for row in found),
+        )
+        for (unique_id, transaction), found in rows.items()
     )

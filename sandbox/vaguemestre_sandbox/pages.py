@@ -29,6 +29,13 @@ _OUTCOMES: Final = {
 }
 _DMP_STATES: Final = {"open": "ouvert", "closed": "fermé", "none": "inexistant"}
 
+_STATUSES: Final = {"Approved": "en vigueur", "Deprecated": "remplacé", "Archived": "archivé", "Deleted": "supprimé"}
+_VISIBILITIES: Final = {
+    "INVISIBLE_PATIENT": "invisible au patient",
+    "INVISIBLE_REPRESENTANTS_LEGAUX": "invisible aux représentants légaux",
+    "MASQUE_PS": "masqué aux professionnels",
+}
+
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8a8f98; --bad: #b00020; --good: #0a6b2d; }
 @media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --good: #7bd88f; } }
@@ -59,6 +66,7 @@ class PageState:
     patients: tuple[PatientRow, ...]
     documents: tuple[DocumentRow, ...]
     bodies: tuple[BodyRow, ...]
+    changes: tuple[BodyRow, ...]
     answers: tuple[AnswerRow, ...]
     sessions: tuple[ProxySession, ...]
     pending: tuple[Prompt, ...]
@@ -73,6 +81,7 @@ def render_page(state: PageState) -> str:
         ("validations", "Validations en attente", _pending(state)),
         ("documents", "Documents détenus", _documents(state)),
         ("corps", "Corps complets reçus", _bodies(state)),
+        ("modifications", "Modifications complètes reçues", _changes(state)),
         ("reponses", "Réponses de recherche", _answers(state)),
         ("patients", "Patients fictifs", _patients(state)),
         ("sessions", "Sessions du proxy", _sessions(state)),
@@ -167,14 +176,16 @@ def _documents(state: PageState) -> str:
             escape(row.title),
             _code(row.patient.partition("^")[0]),
             f"<time>{escape(row.stored_at)}</time>",
-            "en vigueur" if row.status == "Approved" else "remplacé",
+            _STATUSES[row.status],
+            str(row.version),
+            "<br/>".join(_VISIBILITIES[code] for code in row.visibility) or "sans restriction",
             f'<a href="/documents/{escape(row.unique_id)}/cda">CDA</a> '
             f'<a href="/documents/{escape(row.unique_id)}/body">corps</a> '
             f'<a href="/api/documents/{escape(row.unique_id)}/entry">métadonnées</a>',
         )
         for row in state.documents[-_SHOWN:]
     ]
-    heads = ("Identifiant unique", "Titre", "Matricule", "Enregistré le", "État", "Contenu")
+    heads = ("Identifiant unique", "Titre", "Matricule", "Enregistré le", "État", "Version", "Visibilité", "Contenu")
     return _table("Documents détenus par le DMP simulé", heads, rows)
 
 
@@ -192,6 +203,21 @@ def _bodies(state: PageState) -> str:
     ]
     heads = ("Ordre", "Reçu le", "Identifiant unique", "Issue", "Fin", "SHA-256 (début)")
     return _table("Corps complets reçus en TD2.1", heads, rows)
+
+
+def _changes(state: PageState) -> str:
+    rows = [
+        (
+            str(row.order),
+            f"<time>{escape(row.at)}</time>",
+            _code(row.unique_id or "illisible"),
+            escape(row.transaction),
+            f"{_OUTCOMES[row.outcome]}{f' ({escape(row.code)})' if row.code else ''}",
+        )
+        for row in state.changes[-_SHOWN:]
+    ]
+    heads = ("Ordre", "Reçue le", "Identifiant unique", "Transaction", "Issue")
+    return _table("Modifications complètes reçues (ITI-57)", heads, rows)
 
 
 def _answers(state: PageState) -> str:

@@ -25,7 +25,7 @@ from vaguemestre_sandbox.failures import Action, ArmedRule, RuleBook, Stage, Tar
 from vaguemestre_sandbox.intake import BodyTooLargeError, ConnectionCutError
 from vaguemestre_sandbox.ledger import Outcome
 from vaguemestre_sandbox.nomenclature import CLIENT_ID
-from vaguemestre_sandbox.operations import SERVICES, operation_of
+from vaguemestre_sandbox.operations import COUNTED, SERVICES, operation_of
 from vaguemestre_sandbox.pki import Pki
 from vaguemestre_sandbox.psc import PscDouble, PscRefusalError, PscUnavailableError
 from vaguemestre_sandbox.settings import ProxyProfile
@@ -371,7 +371,7 @@ class ProxyService:
         body = await intake.read_body(request, self._book, Target.PROXY_SEND, limit=_LIMIT)
         content_type = request.headers.get("Content-Type", "")
         received = None
-        if backend == "dmp" and endpoint in SERVICES and operation_of(endpoint, content_type, body) is Target.DMP_TD21:
+        if backend == "dmp" and endpoint in SERVICES and operation_of(endpoint, content_type, body) in COUNTED:
             received = self._desk.receive(content_type, body)
         unique_ids = () if received is None else received.unique_ids
         armed = await intake.before_processing(request, self._book, Target.PROXY_SEND, unique_ids)

@@ -13,6 +13,7 @@ from lxml import etree
 
 from vaguemestre_sandbox import xmlsafe
 from vaguemestre_sandbox.agreement import Finding, patient_key
+from vaguemestre_sandbox.changing import status_urn
 from vaguemestre_sandbox.ebrs import query_response
 from vaguemestre_sandbox.settings import DmpProfile
 from vaguemestre_sandbox.soap import SoapFaultError
@@ -26,7 +27,6 @@ ANSWER_ACTION: Final = "urn:ihe:iti:2007:RegistryStoredQueryResponse"
 FIND_DOCUMENTS: Final = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 FIND_SUBMISSION_SETS: Final = "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9"
 GET_DOCUMENTS: Final = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
-_STATUS_PREFIX: Final = "urn:oasis:names:tc:ebxml-regrep:StatusType:"
 _INTERVALS: Final = (
     ("$XDSDocumentEntryCreationTime", "creationTime"),
     ("$XDSDocumentEntryServiceStartTime", "serviceStartTime"),
@@ -119,7 +119,7 @@ def _objects(documents: list[DocumentRow], return_type: str, *, wrong_hash: bool
     entries = []
     for row in documents:
         element = xmlsafe.parse(row.entry)
-        element.set("status", _STATUS_PREFIX + row.status)
+        element.set("status", status_urn(row.status))
         if wrong_hash:
             for slot in element.iterfind(q(RIM, "Slot")):
                 if slot.get("name") == "hash":
@@ -153,13 +153,16 @@ def _find_documents(asked: _Asked, *, lie_unknown: bool, wrong_hash: bool) -> Qu
     if asked.profile.consultation_needs_authorization and patient is not None and patient.authorization != "VALIDE":
         return _failure(asked.profile.not_authorized_code, "the professional has no authorization on this DMP")
     documents = [
-        row for row in asked.store.documents(key) if _STATUS_PREFIX + row.status in statuses and _matches(row, asked)
+        row
+        for row in asked.store.documents(key)
+        # A deleted document is shown only to who names it by its uniqueId.
+        if row.status != "Deleted" and status_urn(row.status) in statuses and _matches(row, asked)
     ]
     if lie_unknown:
         documents = []
     unfiltered = (
         set(asked.parameters) <= {"$XDSDocumentEntryPatientId", "$XDSDocumentEntryStatus"}
-        and _STATUS_PREFIX + "Approved" in statuses
+        and status_urn("Approved") in statuses
     )
     return QueryAnswer(
         payload=query_response(_objects(documents, asked.return_type, wrong_hash=wrong_hash)),
@@ -202,7 +205,7 @@ def _get_documents(asked: _Asked, *, lie_unknown: bool, wrong_hash: bool) -> Que
             *(asked.store.document(found) for found in by_unique_id),
             *(asked.store.document_by_uuid(found) for found in by_uuid),
         )
-        if row is not None
+        if row is not None and (row.status != "Deleted" or row.unique_id in by_unique_id)
     ]
     if any(row.patient != asked.vihf.patient for row in held):
         return _failure("XDSPatientIdDoesNotMatch", "resource-id of the VIHF is not the patient of the document")

@@ -174,9 +174,14 @@ async def _running(
 def _reconciled(store: SandboxStore) -> tuple[BodyRow, ...]:
     """Return the body rows; one killed between holding its document and saying so is marked stored."""
     rows = store.load_bodies()
-    stored = {row.unique_id for row in rows if row.stored}
+    stored = {row.unique_id for row in rows if row.stored and row.is_feeding}
     found = []
     for row in rows:
+        if not row.is_feeding:
+            # A change is held together with its submission set.
+            is_held = row.outcome is Outcome.PROCESSING and store.submission(row.lot_id) is not None
+            found.append(replace(row, stored=True) if is_held else row)
+            continue
         held = store.document(row.unique_id) if row.outcome is Outcome.PROCESSING else None
         if held is not None and row.unique_id not in stored and hashlib.sha256(held.content).hexdigest() == row.sha256:
             stored.add(row.unique_id)

@@ -83,6 +83,6 @@ class SandboxConfig:
     dmp_port: int = 0
     inspection_port: int = 0
     keep_bodies: bool = True
-    """Keep the raw bytes of every complete TD2.1 body for inspection."""
+    """Keep the raw bytes of every complete TD2.1 or ITI-57 body for inspection."""
     dmp: DmpProfile = field(default_factory=DmpProfile)
     proxy: ProxyProfile = field(default_factory=ProxyProfile)

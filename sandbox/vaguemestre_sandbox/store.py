@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vaguemestre_sandbox.ledger import AnswerRow, BodyRow, Outcome
-from vaguemestre_sandbox.nomenclature import INS_TEST_OID, PATIENTS, FictitiousPatient
+from vaguemestre_sandbox import xmlsafe
+from vaguemestre_sandbox.ledger import FEEDING, AnswerRow, BodyRow, Outcome
+from vaguemestre_sandbox.nomenclature import INS_TEST_OID, PATIENTS, VISIBILITY_CODES, FictitiousPatient
+from vaguemestre_sandbox.xdslot import CONFIDENTIALITY
+from vaguemestre_sandbox.xmlsafe import RIM, q
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS patient (
@@ -27,10 +30,16 @@ CREATE TABLE IF NOT EXISTS document (
   patient TEXT NOT NULL,           -- matricule^oid
   submission_id TEXT NOT NULL,     -- uniqueId of the lot
   stored_at TEXT NOT NULL,         -- ISO 8601 UTC
-  status TEXT NOT NULL CHECK (status IN ('Approved', 'Deprecated')),
+  status TEXT NOT NULL CHECK (status IN ('Approved', 'Deprecated', 'Archived', 'Deleted')),
   title TEXT NOT NULL,
   entry BLOB NOT NULL,             -- ExtrinsicObject as answered by TD3.1
   content BLOB NOT NULL            -- the CDA, bytes received
+) STRICT;
+CREATE TABLE IF NOT EXISTS former_entry (  -- entries that a change of metadata put out of force
+  entry_uuid TEXT PRIMARY KEY, unique_id TEXT NOT NULL, entry BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS association (
+  kind TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL  -- entryUUIDs, as they were then
 ) STRICT;
 CREATE TABLE IF NOT EXISTS submission (
   unique_id TEXT PRIMARY KEY,
@@ -42,6 +51,9 @@ CREATE TABLE IF NOT EXISTS body (
   sha256 TEXT NOT NULL, message_id TEXT NOT NULL, outcome TEXT NOT NULL, code TEXT NOT NULL,
   stored INTEGER NOT NULL, finished_order INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS body_transaction (  -- of a body that is not a plain TD2.1
+  row_order INTEGER PRIMARY KEY, name TEXT NOT NULL, lot_id TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS raw_body (
   row_order INTEGER PRIMARY KEY, content_type TEXT NOT NULL, raw BLOB NOT NULL
 ) STRICT;
@@ -50,6 +62,19 @@ CREATE TABLE IF NOT EXISTS answer (
   in_processing INTEGER NOT NULL, held INTEGER NOT NULL, delivered INTEGER NOT NULL, explicit INTEGER NOT NULL
 ) STRICT;
 """
+
+
+_TABLES: Final = (
+    "patient",
+    "document",
+    "former_entry",
+    "association",
+    "submission",
+    "body",
+    "body_transaction",
+    "raw_body",
+    "answer",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +116,35 @@ class DocumentRow:
     entry: bytes
     content: bytes
 
+    @property
+    def lid(self) -> str:
+        """The logical id: the entryUUID of the first version."""
+        return xmlsafe.parse(self.entry).get("lid") or ""
+
+    @property
+    def version(self) -> int:
+        """The version of the metadata, from 1."""
+        return int(xmlsafe.attribute(xmlsafe.parse(self.entry).find(q(RIM, "VersionInfo")), "versionName"))
+
+    @property
+    def visibility(self) -> tuple[str, ...]:
+        """The visibility codes of the entry."""
+        found = (
+            element.get("nodeRepresentation") or ""
+            for element in xmlsafe.parse(self.entry).iterfind(q(RIM, "Classification"))
+            if element.get("classificationScheme") == CONFIDENTIALITY
+        )
+        return tuple(code for code in found if code in VISIBILITY_CODES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRow:
+    """One association between two entries, by their entryUUIDs when it was made."""
+
+    kind: str
+    source: str
+    target: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRow:
@@ -125,7 +179,7 @@ class SandboxStore:
     def reset(self) -> None:
         """Forget everything but the fictitious patients, back in their first state."""
         with self._transaction():
-            for table in ("patient", "document", "submission", "body", "raw_body", "answer"):
+            for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
             self._seed()
 
@@ -165,20 +219,17 @@ class SandboxStore:
     # documents
 
     def store_lot(
-        self, submission: SubmissionRow, documents: tuple[DocumentRow, ...], deprecated: tuple[str, ...]
+        self,
+        submission: SubmissionRow,
+        documents: tuple[DocumentRow, ...],
+        deprecated: tuple[str, ...],
+        links: tuple[LinkRow, ...] = (),
     ) -> None:
         """Hold a lot; the documents whose entryUUIDs are given become Deprecated. All or nothing."""
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO submission VALUES (?,?,?,?,?,?)",
-                (
-                    submission.unique_id,
-                    submission.entry_uuid,
-                    submission.patient,
-                    submission.stored_at,
-                    submission.source_id,
-                    submission.package,
-                ),
+            self._insert_submission(submission)
+            self._db.executemany(
+                "INSERT INTO association VALUES (?,?,?)", [(link.kind, link.source, link.target) for link in links]
             )
             for row in documents:
                 self._db.execute(
@@ -197,6 +248,43 @@ class SandboxStore:
                 )
             for entry_uuid in deprecated:
                 self._db.execute("UPDATE document SET status='Deprecated' WHERE entry_uuid=?", (entry_uuid,))
+
+    def store_change(self, submission: SubmissionRow, document: DocumentRow) -> None:
+        """Hold a change of one document: its status, or a new version of its metadata. All or nothing."""
+        with self._transaction():
+            self._insert_submission(submission)
+            self._db.execute(
+                "INSERT INTO former_entry SELECT entry_uuid, unique_id, entry FROM document "
+                "WHERE unique_id=?1 AND entry_uuid<>?2",
+                (document.unique_id, document.entry_uuid),
+            )
+            self._db.execute(
+                "UPDATE document SET entry_uuid=?, status=?, entry=? WHERE unique_id=?",
+                (document.entry_uuid, document.status, document.entry, document.unique_id),
+            )
+
+    def _insert_submission(self, submission: SubmissionRow) -> None:
+        self._db.execute(
+            "INSERT INTO submission VALUES (?,?,?,?,?,?)",
+            (
+                submission.unique_id,
+                submission.entry_uuid,
+                submission.patient,
+                submission.stored_at,
+                submission.source_id,
+                submission.package,
+            ),
+        )
+
+    def unique_id_of_former(self, entry_uuid: str) -> str | None:
+        """Return the uniqueId of an entry that a change put out of force, or None."""
+        row = self._db.execute("SELECT unique_id FROM former_entry WHERE entry_uuid=?", (entry_uuid,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def links(self) -> tuple[LinkRow, ...]:
+        """Return the associations between entries, oldest first."""
+        rows = self._db.execute("SELECT kind, source, target FROM association ORDER BY rowid").fetchall()
+        return tuple(LinkRow(kind=row[0], source=row[1], target=row[2]) for row in rows)
 
     def documents(self, patient: str | None = None) -> tuple[DocumentRow, ...]:
         """Return the documents held, oldest first, of one patient or of all."""
@@ -229,6 +317,10 @@ class SandboxStore:
 
     def save_body(self, row: BodyRow) -> None:
         """Insert or replace one body row."""
+        if row.transaction != FEEDING:
+            self._db.execute(
+                "INSERT OR REPLACE INTO body_transaction VALUES (?,?,?)", (row.order, row.transaction, row.lot_id)
+            )
         self._db.execute(
             "INSERT OR REPLACE INTO body VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
@@ -272,7 +364,11 @@ class SandboxStore:
 
     def load_bodies(self) -> tuple[BodyRow, ...]:
         """Return every body row; the truth about `stored` is what the document table holds."""
-        rows = self._db.execute("SELECT * FROM body ORDER BY row_order").fetchall()
+        rows = self._db.execute(
+            "SELECT body.*, coalesce(name, ?), coalesce(lot_id, '') FROM body "
+            "LEFT JOIN body_transaction USING (row_order) ORDER BY row_order",
+            (FEEDING,),
+        ).fetchall()
         return tuple(
             BodyRow(
                 order=row[0],
@@ -285,6 +381,8 @@ class SandboxStore:
                 code=row[7],
                 stored=bool(row[8]),
                 finished_order=row[9],
+                transaction=row[10],
+                lot_id=row[11],
             )
             for row in rows
         )

@@ -1,4 +1,4 @@
-"""The desk at the wire: turns complete TD2.1 bodies into ledger rows, once per body whatever the route.
+"""The desk at the wire: turns complete TD2.1 and ITI-57 bodies into ledger rows, once per body whatever the route.
 
 Owns the hand-over between the simulated proxy (which sees a body first) and the simulated DMP (which knows what
 became of it). It never refuses anything: an unreadable body is counted too.
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_sandbox.agreement import patient_key
+from vaguemestre_sandbox.changing import UNREADABLE_CHANGE, transaction_of
 from vaguemestre_sandbox.clock import SandboxClock, iso
-from vaguemestre_sandbox.ledger import Outcome, WireLedger
+from vaguemestre_sandbox.ledger import FEEDING, REPLACING, Outcome, WireLedger
 from vaguemestre_sandbox.soap import SoapFaultError, read_request
 from vaguemestre_sandbox.store import SandboxStore
-from vaguemestre_sandbox.xdslot import MalformedLotError, read_lot
+from vaguemestre_sandbox.xdslot import REPLACES, UPDATE_STATUS, Lot, MalformedLotError, read_change, read_lot
+from vaguemestre_sandbox.xmlsafe import LCM, q
 
 RELAY_HEADER: Final = "X-Sandbox-Relay"
 ANSWER_HEADER: Final = "X-Sandbox-Answers"
@@ -45,20 +47,30 @@ class WireDesk:
 
     def receive(self, content_type: str, body: bytes) -> Received:
         """Count one complete body."""
-        message_id, documents = _peek(content_type, body)
+        seen = _peek(content_type, body)
         orders = tuple(
             self.ledger.receive(
                 at=iso(self._clock.now()),
-                unique_id=unique_id,
-                patient=patient,
-                sha256=sha256,
-                message_id=message_id,
+                unique_id=found.unique_id or self._held_unique_id(found.target),
+                patient=found.patient,
+                sha256=found.sha256,
+                message_id=seen.message_id,
+                transaction=seen.transaction,
+                lot_id=seen.lot_id,
             )
-            for unique_id, patient, sha256 in documents
+            for found in seen.documents
         )
         if self._keep_bodies:
             self._store.save_raw_body(orders[0], content_type, body)
-        return Received(orders=orders, unique_ids=tuple(entry[0] for entry in documents))
+        unique_ids = tuple(found.unique_id or self._held_unique_id(found.target) for found in seen.documents)
+        return Received(orders=orders, unique_ids=unique_ids)
+
+    def _held_unique_id(self, entry_uuid: str) -> str:
+        """Return the uniqueId of the entry that a change of status names, empty when nobody knows it."""
+        if not entry_uuid:
+            return ""
+        row = self._store.document_by_uuid(entry_uuid)
+        return row.unique_id if row is not None else self._store.unique_id_of_former(entry_uuid) or ""
 
     def hand_over(self, received: Received) -> str:
         """Return a ticket by which the DMP will adopt this body."""
@@ -81,21 +93,69 @@ class WireDesk:
             self.ledger.finish(order, outcome, code)
 
 
-def _peek(content_type: str, body: bytes) -> tuple[str, tuple[tuple[str, str, str], ...]]:
-    """Return (message id, (uniqueId, patient, sha256) per document), as far as the body can be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeenDocument:
+    """What a body says of one document; `target` is the entryUUID when it names no uniqueId."""
+
+    unique_id: str
+    patient: str
+    sha256: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeenBody:
+    message_id: str
+    transaction: str
+    lot_id: str
+    documents: tuple[_SeenDocument, ...]
+
+
+def _peek(content_type: str, body: bytes) -> _SeenBody:
+    """Return what a body says, as far as it can be read; at least one document."""
+    sha256 = hashlib.sha256(body).hexdigest()
     try:
         request = read_request(content_type, body)
+        if request.payload.tag == q(LCM, "SubmitObjectsRequest"):
+            return _peek_change(request.message_id, read_change(request.payload), sha256)
         lot = read_lot(request.payload, request.package)
     except (SoapFaultError, MalformedLotError):
         found = [_VALUE.search(match[0]) for match in _ENTRY_UNIQUE_ID.finditer(body)]
         texts = [match[1].decode("ascii", "replace") for match in found if match is not None]
-        return "", ((texts[0] if texts else "", "", hashlib.sha256(body).hexdigest()),)
+        is_feeding = b"ProvideAndRegisterDocumentSetRequest" in body or b"SubmitObjectsRequest" not in body
+        return _SeenBody(
+            message_id="",
+            transaction=FEEDING if is_feeding else UNREADABLE_CHANGE,
+            lot_id="",
+            documents=(_SeenDocument(unique_id=texts[0] if texts else "", patient="", sha256=sha256),),
+        )
     documents = tuple(
-        (
-            entry.unique_id,
-            patient_key(entry.patient_id),
-            hashlib.sha256(lot.content_of(entry) or b"").hexdigest(),
+        _SeenDocument(
+            unique_id=entry.unique_id,
+            patient=patient_key(entry.patient_id),
+            sha256=hashlib.sha256(lot.content_of(entry) or b"").hexdigest(),
         )
         for entry in lot.documents
     )
-    return request.message_id, documents or (("", "", hashlib.sha256(body).hexdigest()),)
+    return _SeenBody(
+        message_id=request.message_id,
+        transaction=REPLACING if any(link.kind == REPLACES for link in lot.links) else FEEDING,
+        lot_id=lot.submission.unique_id,
+        documents=documents or (_SeenDocument(unique_id="", patient="", sha256=sha256),),
+    )
+
+
+def _peek_change(message_id: str, lot: Lot, sha256: str) -> _SeenBody:
+    patient = patient_key(lot.submission.patient_id)
+    entries = tuple(_SeenDocument(unique_id=entry.unique_id, patient=patient, sha256=sha256) for entry in lot.documents)
+    statuses = tuple(
+        _SeenDocument(unique_id="", patient=patient, sha256=sha256, target=link.target)
+        for link in lot.links
+        if link.kind == UPDATE_STATUS
+    )
+    return _SeenBody(
+        message_id=message_id,
+        transaction=transaction_of(lot),
+        lot_id=lot.submission.unique_id,
+        documents=entries or statuses or (_SeenDocument(unique_id="", patient=patient, sha256=sha256),),
+    )

@@ -1,4 +1,4 @@
-"""ITI-41 lots: the metadata of a ProvideAndRegisterDocumentSet-b request as values.
+"""ITI-41 and ITI-57 lots: the metadata of a submission as values.
 
 Owns the reading of ebRIM. It judges nothing; `agreement` does.
 """
@@ -33,6 +33,7 @@ SET_SOURCE: Final = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
 SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
 HAS_MEMBER: Final = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 REPLACES: Final = "urn:ihe:iti:2007:AssociationType:RPLC"
+UPDATE_STATUS: Final = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
 SIGNS: Final = "urn:ihe:iti:2007:AssociationType:signs"
 SIGNATURE_FORMAT: Final = "http://www.w3.org/2000/09/xmldsig#"
 
@@ -113,6 +114,11 @@ class Link:
     source: str
     target: str
     status: str
+    slots: tuple[tuple[str, str], ...] = ()
+
+    def slot(self, name: str) -> str:
+        """Return the first value of one slot, empty when absent."""
+        return next((value for found, value in self.slots if found == name), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,7 @@ class Lot:
     """A whole submission. `contents` maps symbolic ids to the bytes received."""
 
     submission: SubmissionSet
+    package: etree._Element
     entries: tuple[Entry, ...]
     links: tuple[Link, ...]
     contents: tuple[tuple[str, bytes], ...]
@@ -230,9 +237,6 @@ def read_lot(payload: etree._Element, package: Package | None) -> Lot:
     objects = xmlsafe.child(payload, q(LCM, "SubmitObjectsRequest"), q(RIM, "RegistryObjectList"))
     if objects is None:
         raise MalformedLotError("no RegistryObjectList")
-    packages = objects.findall(q(RIM, "RegistryPackage"))
-    if len(packages) != 1:
-        raise MalformedLotError("exactly one RegistryPackage is expected")
     contents: list[tuple[str, bytes]] = []
     for element in payload.iterfind(q(XDSB, "Document")):
         include = element.find(q(XOP, "Include"))
@@ -242,17 +246,41 @@ def read_lot(payload: etree._Element, package: Package | None) -> Lot:
         if data is None:
             raise MalformedLotError("an xop:Include names no part")
         contents.append((element.get("id") or "", data))
+    return _lot(objects, tuple(contents))
+
+
+def read_change(payload: etree._Element) -> Lot:
+    """Return the lot of an ITI-57 SubmitObjectsRequest, which carries no document. Raises MalformedLotError."""
+    if payload.tag != q(LCM, "SubmitObjectsRequest"):
+        raise MalformedLotError("not a SubmitObjectsRequest")
+    objects = xmlsafe.child(payload, q(RIM, "RegistryObjectList"))
+    if objects is None:
+        raise MalformedLotError("no RegistryObjectList")
+    return _lot(objects, ())
+
+
+def _lot(objects: etree._Element, contents: tuple[tuple[str, bytes], ...]) -> Lot:
+    packages = objects.findall(q(RIM, "RegistryPackage"))
+    if len(packages) != 1:
+        raise MalformedLotError("exactly one RegistryPackage is expected")
     return Lot(
         submission=_submission(packages[0], objects),
+        package=packages[0],
         entries=tuple(_entry(element) for element in objects.iterfind(q(RIM, "ExtrinsicObject"))),
-        links=tuple(
-            Link(
-                kind=element.get("associationType") or "",
-                source=element.get("sourceObject") or "",
-                target=element.get("targetObject") or "",
-                status=next(iter(slot_values(element, "SubmissionSetStatus")), ""),
-            )
-            for element in objects.iterfind(q(RIM, "Association"))
-        ),
-        contents=tuple(contents),
+        links=tuple(_link(element) for element in objects.iterfind(q(RIM, "Association"))),
+        contents=contents,
+    )
+
+
+def _link(element: etree._Element) -> Link:
+    slots = tuple(
+        (name, next(iter(slot_values(element, name)), ""))
+        for name in (slot.get("name") or "" for slot in element.iterfind(q(RIM, "Slot")))
+    )
+    return Link(
+        kind=element.get("associationType") or "",
+        source=element.get("sourceObject") or "",
+        target=element.get("targetObject") or "",
+        status=next(iter(slot_values(element, "SubmissionSetStatus")), ""),
+        slots=slots,
     )

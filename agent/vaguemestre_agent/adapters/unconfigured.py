@@ -50,6 +50,27 @@ class UnconfiguredDmp:
         """Answer that nothing left."""
         return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
 
+    async def delete(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Answer that nothing left."""
+        return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
+
+    async def set_visibility(
+        self,
+        prepared: bytes,
+        visibility: frozenset[str],
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Answer that nothing left."""
+        return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
+
     async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
         """Answer that nothing could be asked."""
         return ReferenceAnswer(presence=Presence.UNKNOWN, code=CODE, waiting=WaitReason.SERVICE)

@@ -6,7 +6,7 @@ Source: IHE ITI TF-3 (XDS.b metadata), DMP sample messages 2.05.00 (slots, order
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 from typing import Final
@@ -17,6 +17,7 @@ from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.redaction import REDACTED
 from vaguemestre_documents.cda.parse import DEFAULT_MAX_BYTES, parse_xml
+from vaguemestre_documents.codes import Confidentiality
 from vaguemestre_documents.xds.metadata import DocumentEntry, EntryAuthor, SubmissionSet
 
 RIM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
@@ -24,7 +25,7 @@ LCM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 _XML_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 
 STABLE_DOCUMENT: Final = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
-_HAS_MEMBER: Final = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
+HAS_MEMBER: Final = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 _SIGNS: Final = "urn:ihe:iti:2007:AssociationType:signs"
 _RPLC: Final = "urn:ihe:iti:2007:AssociationType:RPLC"
 
@@ -32,12 +33,13 @@ _DOC_AUTHOR: Final = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
 _DOC_CLASS: Final = "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a"
 _DOC_TYPE: Final = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
 _DOC_FORMAT: Final = "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d"
-_DOC_CONFIDENTIALITY: Final = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
+DOC_CONFIDENTIALITY: Final = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
 _DOC_FACILITY: Final = "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1"
 _DOC_PRACTICE: Final = "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead"
 _DOC_EVENT: Final = "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4"
 _DOC_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 _DOC_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+_LEVELS: Final = frozenset(level.value for level in Confidentiality)
 _SET_NODE: Final = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
 _SET_AUTHOR: Final = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
 _SET_CONTENT_TYPE: Final = "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500"
@@ -45,6 +47,7 @@ _SET_PATIENT_ID: Final = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
 _SET_SOURCE_ID: Final = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
 _SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
 
+ORIGINAL: Final = (("SubmissionSetStatus", "Original"),)
 SUBMISSION_SET_OBJECT: Final = "SubmissionSet01"
 SIGNATURE_OBJECT: Final = "Signature01"
 
@@ -77,7 +80,7 @@ class Submission:
 
 def build_submit_objects_request(submission: Submission) -> etree._Element:
     """Return the ``lcm:SubmitObjectsRequest`` element of a submission."""
-    writer = _Writer()
+    writer = ObjectWriter()
     root = etree.Element(f"{{{LCM}}}SubmitObjectsRequest", nsmap={"lcm": LCM, "rim": RIM})
     objects = etree.SubElement(root, f"{{{RIM}}}RegistryObjectList")
     writer.submission_set(objects, submission.submission_set)
@@ -94,12 +97,12 @@ def build_submit_objects_request(submission: Submission) -> etree._Element:
             include_hash_size=submission.include_hash_size and submission.signature.size > 0,
         )
     for member in members:
-        writer.association(objects, _HAS_MEMBER, SUBMISSION_SET_OBJECT, member, is_original=True)
+        writer.association(objects, HAS_MEMBER, SUBMISSION_SET_OBJECT, member, slots=ORIGINAL)
     if submission.signature is not None:
-        writer.association(objects, _SIGNS, SIGNATURE_OBJECT, SUBMISSION_SET_OBJECT, is_original=True)
+        writer.association(objects, _SIGNS, SIGNATURE_OBJECT, SUBMISSION_SET_OBJECT, slots=ORIGINAL)
     for position, replaced in enumerate(submission.replaced_entry_uuids, start=1):
         if replaced is not None:
-            writer.association(objects, _RPLC, document_object_id(position), replaced, is_original=False)
+            writer.association(objects, _RPLC, document_object_id(position), replaced)
     return root
 
 
@@ -108,7 +111,7 @@ def serialise_submit_objects_request(submission: Submission) -> bytes:
     return etree.tostring(build_submit_objects_request(submission), encoding="UTF-8", xml_declaration=False)
 
 
-class _Writer:
+class ObjectWriter:
     """Writes ebRIM elements, numbering classifications, identifiers and associations in order."""
 
     def __init__(self) -> None:
@@ -117,12 +120,13 @@ class _Writer:
         self._associations = count(1)
 
     def submission_set(self, parent: etree._Element, item: SubmissionSet) -> None:
+        """Write the RegistryPackage of a submission."""
         package = _sub(parent, "RegistryPackage", id=SUBMISSION_SET_OBJECT)
         _slot(package, "submissionTime", item.submission_time)
         if item.title is not None:
             _localized(package, "Name", item.title)
         self._author(package, _SET_AUTHOR, SUBMISSION_SET_OBJECT, item.author)
-        self._coded(package, _SET_CONTENT_TYPE, SUBMISSION_SET_OBJECT, item.content_type)
+        self.coded(package, _SET_CONTENT_TYPE, SUBMISSION_SET_OBJECT, item.content_type)
         _sub(
             package,
             "Classification",
@@ -140,6 +144,7 @@ class _Writer:
     def document(
         self, parent: etree._Element, entry: DocumentEntry, object_id: str, *, include_hash_size: bool
     ) -> None:
+        """Write the ExtrinsicObject of a document."""
         extrinsic = _sub(parent, "ExtrinsicObject", id=object_id, mimeType=entry.mime_type, objectType=STABLE_DOCUMENT)
         _slot(extrinsic, "creationTime", entry.creation_time)
         if include_hash_size:
@@ -161,17 +166,26 @@ class _Writer:
         for scheme, concept in (
             (_DOC_CLASS, entry.class_code),
             (_DOC_TYPE, entry.type_code),
-            *((_DOC_CONFIDENTIALITY, concept) for concept in entry.confidentiality_codes),
+            *((DOC_CONFIDENTIALITY, concept) for concept in entry.confidentiality_codes),
             (_DOC_FORMAT, entry.format_code),
             (_DOC_FACILITY, entry.facility_type_code),
             (_DOC_PRACTICE, entry.practice_setting_code),
             *((_DOC_EVENT, concept) for concept in entry.event_codes),
         ):
-            self._coded(extrinsic, scheme, object_id, concept)
+            self.coded(extrinsic, scheme, object_id, concept)
         self._identifier(extrinsic, _DOC_PATIENT_ID, object_id, entry.patient_id, "XDSDocumentEntry.patientId")
         self._identifier(extrinsic, _DOC_UNIQUE_ID, object_id, entry.unique_id, "XDSDocumentEntry.uniqueId")
 
-    def association(self, parent: etree._Element, kind: str, source: str, target: str, *, is_original: bool) -> None:
+    def association(
+        self,
+        parent: etree._Element,
+        kind: str,
+        source: str,
+        target: str,
+        *,
+        slots: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Write an association with its slots."""
         association = _sub(
             parent,
             "Association",
@@ -180,8 +194,8 @@ class _Writer:
             sourceObject=source,
             targetObject=target,
         )
-        if is_original:
-            _slot(association, "SubmissionSetStatus", "Original")
+        for name, value in slots:
+            _slot(association, name, value)
 
     def _author(self, parent: etree._Element, scheme: str, object_id: str, author: EntryAuthor) -> None:
         element = self._classification(parent, scheme, object_id)
@@ -193,11 +207,13 @@ class _Writer:
         if author.institution is not None:
             _slot(element, "authorInstitution", author.institution)
 
-    def _coded(self, parent: etree._Element, scheme: str, object_id: str, concept: CodedConcept) -> None:
+    def coded(self, parent: etree._Element, scheme: str, object_id: str, concept: CodedConcept) -> etree._Element:
+        """Write a coded classification and return it."""
         element = self._classification(parent, scheme, object_id)
         element.set("nodeRepresentation", concept.code)
         _slot(element, "codingScheme", concept.code_system)
         _localized(element, "Name", concept.label)
+        return element
 
     def _classification(self, parent: etree._Element, scheme: str, object_id: str) -> etree._Element:
         return _sub(
@@ -252,7 +268,8 @@ class Availability(Enum):
 class RegisteredDocument:
     """An entry as the registry gives it back. ``status`` is its raw value; what is not given is None.
 
-    ``entry_uuid`` changes at each change of metadata, ``lid`` does not.
+    ``entry_uuid`` changes at each change of metadata, ``lid`` does not. ``extrinsic`` is the whole entry, to be left as
+    it is: a change of metadata gives it back.
     """
 
     unique_id: str
@@ -266,6 +283,18 @@ class RegisteredDocument:
     repository_unique_id: str | None
     patient_id: str | None
     confidentiality_codes: tuple[str, ...]
+    extrinsic: etree._Element | None = field(default=None, compare=False)
+
+    @property
+    def visibility(self) -> frozenset[str]:
+        """The visibility codes among the confidentiality codes."""
+        return frozenset(self.confidentiality_codes) - _LEVELS
+
+    @property
+    def version_number(self) -> int | None:
+        """The version as a number, from 1, when the registry gives one."""
+        version = self.version
+        return int(version) if version is not None and version.isascii() and version.isdecimal() else None
 
     def __repr__(self) -> str:
         return f"RegisteredDocument({REDACTED})"
@@ -309,9 +338,10 @@ def _registered(element: etree._Element) -> RegisteredDocument:
         confidentiality_codes=tuple(
             code
             for item in element.findall(f"{{{RIM}}}Classification")
-            if item.get("classificationScheme") == _DOC_CONFIDENTIALITY
+            if item.get("classificationScheme") == DOC_CONFIDENTIALITY
             and (code := item.get("nodeRepresentation")) is not None
         ),
+        extrinsic=element,
     )
 
 

@@ -43,7 +43,7 @@ async def test_the_page_shows_everything_and_is_well_formed_french_and_closed(ca
     assert root.xpath("count(//h:main)", namespaces=x) == 1.0
     labels = [found.get("aria-labelledby") for found in root.iterfind(".//h:section", x)]
     assert labels == [found.get("id") for found in root.iterfind(".//h:h2", x)]
-    assert len(labels) == 8
+    assert len(labels) == 9
     assert all(found.find("h:caption", x) is not None for found in root.iterfind(".//h:table", x))
     text = str(root.xpath("string()"))
     for shown in ("<b>Compte rendu & suites</b>", "1 renvoi(s)", "enregistré, puis connexion coupée", "proxy.send"):

@@ -17,6 +17,7 @@ TD02 = "urn:hl7-org:v3:PRPA_IN201307UV02"
 TD21 = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 TD31 = "urn:ihe:iti:2007:RegistryStoredQuery"
 TD32 = "urn:ihe:iti:2007:RetrieveDocumentSet"
+ITI57 = "urn:ihe:iti:2010:UpdateDocumentSet"
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 CONNECT = {
     "nationalId": messages.DOCTOR,
@@ -84,8 +85,16 @@ class Caller:
     async def connect(self) -> httpx.Response:
         return await self.http.post("/connect", json=CONNECT)
 
-    def security(self, *, patient: str = "", now: datetime | None = None, signed: bool = True) -> str:
+    def security(
+        self,
+        *,
+        patient: str = "",
+        now: datetime | None = None,
+        signed: bool = True,
+        structure: str = messages.STRUCTURE,
+    ) -> str:
         text = messages.assertion(
+            structure=structure,
             issuer=self.issuer,
             now=now or self.sandbox.clock.now(),
             patient=patient or f"{messages.PATIENT}^^^&{messages.OID}&ISO^NH",

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
+from lxml import etree
+
 PATIENT = "226027505612368"
 OID = "1.2.250.1.213.1.4.10"
 DOCTOR = "899700000012"
 STRUCTURE = "499700000012003"
+_RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 _WSA = "http://www.w3.org/2005/08/addressing"
 
 
@@ -214,10 +217,10 @@ SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
 RPLC = "urn:ihe:iti:2007:AssociationType:RPLC"
 
 
-def lot(sample: Sample, *, signed: bool = True) -> str:
-    """Return the ProvideAndRegisterDocumentSetRequest; parts are cid:doc and cid:sig."""
+def submission_set(sample: Sample, lot_id: str) -> str:
+    """Return the RegistryPackage of a lot."""
     me = "SubmissionSet01"
-    package = (
+    return (
         f'<RegistryPackage id="{me}">'
         + slot("submissionTime", "20261123120000")
         + _name("Lot")
@@ -227,9 +230,15 @@ def lot(sample: Sample, *, signed: bool = True) -> str:
         f'classifiedObject="{me}" id="{uuid.uuid4()}"/>'
         + _external(me, "6b5aea1a-874d-4603-a4bc-96a0a7b38446", _cx(sample), "XDSSubmissionSet.patientId")
         + _external(me, "554ac39e-e3fe-47fe-b233-965d2a147832", "1.2.250.1.999.1.1", "XDSSubmissionSet.sourceId")
-        + _external(me, "96fdda7c-d067-4183-912e-bf5ee74998a8", sample.submission_id, "XDSSubmissionSet.uniqueId")
+        + _external(me, "96fdda7c-d067-4183-912e-bf5ee74998a8", lot_id, "XDSSubmissionSet.uniqueId")
         + "</RegistryPackage>"
     )
+
+
+def lot(sample: Sample, *, signed: bool = True) -> str:
+    """Return the ProvideAndRegisterDocumentSetRequest; parts are cid:doc and cid:sig."""
+    me = "SubmissionSet01"
+    package = submission_set(sample, sample.submission_id)
     links = association(HAS_MEMBER, me, "Document01")
     if sample.replaces_entry:
         links += association(RPLC, "Document01", sample.replaces_entry)
@@ -248,6 +257,59 @@ def lot(sample: Sample, *, signed: bool = True) -> str:
         + (signature_entry(sample) if signed else "")
         + links
         + f"</RegistryObjectList></lcm:SubmitObjectsRequest>{documents}</xds:ProvideAndRegisterDocumentSetRequest>"
+    )
+
+
+def _change(objects: str) -> str:
+    return (
+        '<lcm:SubmitObjectsRequest xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0" '
+        f'xmlns:lcm="urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"><RegistryObjectList>{objects}'
+        "</RegistryObjectList></lcm:SubmitObjectsRequest>"
+    )
+
+
+def status_change(sample: Sample, target: str, *, lot_id: str, old: str, new: str) -> str:
+    """Return the ITI-57 that changes the availability status of an entry."""
+    kind = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
+    return _change(
+        submission_set(sample, lot_id)
+        + f'<Association associationType="{kind}" id="a1" sourceObject="SubmissionSet01" targetObject="{target}">'
+        + slot("OriginalStatus", old)
+        + slot("NewStatus", new)
+        + "</Association>"
+    )
+
+
+def resubmitted(entry: etree._Element, masks: tuple[str, ...]) -> str:
+    """Return an entry as the registry gave it, ready to be resubmitted with these visibility codes only."""
+    copied = etree.fromstring(etree.tostring(entry))
+    copied.tail = None
+    copied.set("id", "Document01")
+    scheme = "f4f85eac-e6cb-4883-b524-f2705394840f"
+    level = None
+    for found in copied.findall(f"{{{_RIM}}}Classification"):
+        if found.get("classificationScheme") == f"urn:uuid:{scheme}":
+            if found.get("nodeRepresentation") in ("N", "R", "V"):
+                level = found
+            else:
+                copied.remove(found)
+    assert level is not None
+    for mask in masks:
+        text = _coded("Document01", scheme, mask, "1.2.250.1.213.1.1.4.13", mask)
+        level.addnext(etree.fromstring(f'<x xmlns="{_RIM}">{text}</x>')[0])
+    return etree.tostring(copied, encoding="unicode")
+
+
+def metadata_change(sample: Sample, entry_text: str, *, lot_id: str, version: str) -> str:
+    """Return the ITI-57 that resubmits an entry as the successor of a version."""
+    return _change(
+        submission_set(sample, lot_id)
+        + entry_text
+        + f'<Association associationType="{HAS_MEMBER}" id="a1" sourceObject="SubmissionSet01" '
+        'targetObject="Document01">'
+        + slot("SubmissionSetStatus", "Original")
+        + slot("PreviousVersion", version)
+        + "</Association>"
     )
 
 
@@ -303,6 +365,7 @@ def assertion(
     without: str = "",
     mode: str = "INDIRECTE_RENFORCEE",
     assertion_id: str = "",
+    structure: str = STRUCTURE,
 ) -> str:
     """Return an unsigned VIHF assertion."""
     instant = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -315,7 +378,7 @@ def assertion(
         'displayName="Accès normal"/>'
     )
     attributes: dict[str, tuple[str, ...]] = {
-        "Identifiant_Structure": (STRUCTURE,),
+        "Identifiant_Structure": (structure,),
         "Secteur_Activite": ("SA07^1.2.250.1.71.4.2.4",),
         "urn:oasis:names:tc:xspa:1.0:subject:subject-id": ("ESSAI Alix",),
         "urn:oasis:names:tc:xacml:2.0:subject:role": role,

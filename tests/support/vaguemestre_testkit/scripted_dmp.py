@@ -9,10 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 
-from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, outcome_of, query_verdict
+from vaguemestre_agent.adapters.dmp.changes import (
+    refusal_of_visibility,
+    sign_before_deletion,
+    sign_before_visibility,
+)
+from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, change_outcome_of, outcome_of, query_verdict
 from vaguemestre_agent.adapters.dmp.registry import presence_of
 from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, Presence, ReferenceAnswer
 from vaguemestre_core.ports import SendingContext
@@ -53,7 +58,7 @@ _NEVER_CONNECTED = frozenset(
         Sign.CONNECT_TIMEOUT,
         Sign.UNREACHABLE,
         Sign.LOST_BEFORE_BODY,
-        Sign.PREDECESSOR_UNKNOWN,
+        Sign.PREDECESSOR_ABSENT,
         Sign.SIGNER_UNAVAILABLE,
     }
 )
@@ -63,19 +68,23 @@ class ScriptedDmp:
     """DmpPort in memory.
 
     Attributes:
-        submissions, existences, lookups: steps of the next calls, in order; when empty, the call goes normally.
+        submissions, existences, lookups, changes: steps of the next calls, in order; when empty, the call goes
+            normally. ``changes`` are deletions and changes of visibility; the lookup made before each is part of it.
         patients: state by patient identifier as the entry writes it; a patient not named has an open DMP.
         held: documents kept, by uniqueId.
         complete_bodies: uniqueId of each complete body received, in order: a second sending shows here.
+        complete_changes: (uniqueId, transaction) of each complete change received, in order.
     """
 
     def __init__(self, *, longest_exchange_s: float = 60.0, signed: bool = True) -> None:
         self.submissions: deque[Step] = deque()
         self.existences: deque[Step] = deque()
         self.lookups: deque[Step] = deque()
+        self.changes: deque[Step] = deque()
         self.patients: dict[str, PatientDmp] = {}
         self.held: dict[str, RegisteredDocument] = {}
         self.complete_bodies: list[str] = []
+        self.complete_changes: list[tuple[str, str]] = []
         self.signatures: list[bytes | None] = []
         self._lots: set[str] = set()
         self._longest_exchange_s = longest_exchange_s
@@ -121,7 +130,7 @@ class ScriptedDmp:
             return outcome_of(Seen(sign=step.sign, body_started=False))
         replaced = document.entry.replaced_unique_id
         if replaced is not None and replaced not in self.held:
-            return outcome_of(Seen(sign=Sign.PREDECESSOR_UNKNOWN, body_started=False))
+            return outcome_of(Seen(sign=Sign.PREDECESSOR_ABSENT, body_started=False))
         await before_first_byte()
         if step.gate is not None:
             await step.gate.wait()
@@ -153,8 +162,99 @@ class ScriptedDmp:
             presence=presence_of(there, hash_sha1=entry.hash_sha1, size=entry.size),
             entry_uuid=there.entry_uuid,
             logical_id=there.lid,
-            version=1,
+            version=there.version_number,
+            is_deleted=there.availability is Availability.DELETED,
+            visibility=there.visibility,
         )
+
+    async def delete(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Mark a document deleted, or do what the next step says."""
+
+        def refused(there: RegisteredDocument | None) -> Sign | None:
+            return sign_before_deletion(is_there=there is not None, is_deleted=_is_deleted(there))
+
+        def apply(there: RegisteredDocument) -> RegisteredDocument:
+            return replace(there, availability=Availability.DELETED, status=Availability.DELETED.value)
+
+        return await self._change(prepared, "TD3.3c", refused, apply, frozen_ids, before_first_byte)
+
+    async def set_visibility(
+        self,
+        prepared: bytes,
+        visibility: frozenset[str],
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Change visibility codes, or do what the next step says."""
+        refusal = refusal_of_visibility(visibility)
+        if refusal is not None:
+            return change_outcome_of(refusal)
+
+        def refused(there: RegisteredDocument | None) -> Sign | None:
+            now = frozenset() if there is None else there.visibility
+            return sign_before_visibility(
+                is_there=there is not None, is_deleted=_is_deleted(there), now=now, asked=visibility
+            )
+
+        def apply(there: RegisteredDocument) -> RegisteredDocument:
+            version = (there.version_number or 0) + 1
+            return replace(
+                there,
+                version=str(version),
+                entry_uuid=f"{there.lid}/{version}",
+                confidentiality_codes=("N", *sorted(visibility)),
+            )
+
+        return await self._change(prepared, "TD3.3a/b", refused, apply, frozen_ids, before_first_byte)
+
+    async def _change(
+        self,
+        prepared: bytes,
+        transaction: str,
+        refused: Callable[[RegisteredDocument | None], Sign | None],
+        apply: Callable[[RegisteredDocument], RegisteredDocument],
+        frozen_ids: FrozenIds,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        document = PreparedDocument.from_bytes(prepared)
+        unique_id = document.entry.unique_id
+        step = self.changes.popleft() if self.changes else Step()
+        if step.sign in _NEVER_CONNECTED:
+            return change_outcome_of(Seen(sign=step.sign, body_started=False))
+        there = self.held.get(unique_id)
+        sign = refused(there)
+        if there is None or sign is not None:
+            return change_outcome_of(Seen(sign=sign or Sign.NOTHING_TO_CHANGE, body_started=False))
+        await before_first_byte()
+        if step.gate is not None:
+            await step.gate.wait()
+        if step.sign is not Sign.SUCCESS and not step.stores:
+            return change_outcome_of(Seen(sign=step.sign))
+        self.complete_changes.append((unique_id, transaction))
+        seen = self._apply(document, there, apply, frozen_ids)
+        return change_outcome_of(seen if step.sign is Sign.SUCCESS else Seen(sign=step.sign))
+
+    def _apply(
+        self,
+        document: PreparedDocument,
+        there: RegisteredDocument,
+        apply: Callable[[RegisteredDocument], RegisteredDocument],
+        frozen_ids: FrozenIds,
+    ) -> Seen:
+        if self._state(document) is PatientDmp.CLOSED:
+            return Seen(sign=Sign.FAILURE_CLOSED, service_code="DMPClosed")
+        if frozen_ids.submission_set_id in self._lots:
+            return Seen(sign=Sign.FAILURE_DUPLICATE, service_code="XDSDuplicateUniqueIdInRegistry")
+        self._lots.add(frozen_ids.submission_set_id)
+        self.held[there.unique_id] = apply(there)
+        return Seen(sign=Sign.SUCCESS, receipt=_receipt(frozen_ids))
 
     def _state(self, document: PreparedDocument) -> PatientDmp:
         return self.patients.get(document.entry.patient_id, PatientDmp.OPEN)
@@ -182,14 +282,26 @@ class ScriptedDmp:
             availability=Availability.APPROVED,
             repository_unique_id="1.2.250.1.999.4",
             patient_id=entry.patient_id,
-            confidentiality_codes=("N",),
+            confidentiality_codes=tuple(concept.code for concept in entry.confidentiality_codes),
         )
-        receipt = (
-            ("registry_status", "Success"),
-            ("message_id", frozen_ids.message_id),
-            ("submission_set_id", frozen_ids.submission_set_id),
-        )
-        return Seen(sign=Sign.SUCCESS, receipt=receipt)
+        replaced = self.held.get(entry.replaced_unique_id or "")
+        if replaced is not None:
+            self.held[replaced.unique_id] = replace(
+                replaced, availability=Availability.DEPRECATED, status=Availability.DEPRECATED.value
+            )
+        return Seen(sign=Sign.SUCCESS, receipt=_receipt(frozen_ids))
+
+
+def _is_deleted(there: RegisteredDocument | None) -> bool:
+    return there is not None and there.availability is Availability.DELETED
+
+
+def _receipt(frozen_ids: FrozenIds) -> tuple[tuple[str, str], ...]:
+    return (
+        ("registry_status", "Success"),
+        ("message_id", frozen_ids.message_id),
+        ("submission_set_id", frozen_ids.submission_set_id),
+    )
 
 
 async def _next(steps: deque[Step]) -> Step:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from vaguemestre_agent.adapters.dmp.classification import (
     BEFORE_FIRST_BYTE,
     CERTAIN_AFTER_FIRST_BYTE,
+    CHANGE_ROWS,
     IHE_ERRORS,
     PROFILE_KINDS,
     TABLE,
     Seen,
     Sign,
     Verdict,
+    change_outcome_of,
     outcome_of,
     query_verdict,
     sign_of_errors,
@@ -40,8 +42,14 @@ EXPECTED: dict[Sign, tuple[Certainty, WaitReason | None, bool]] = {
     Sign.CONNECT_TIMEOUT: (C.NOT_SENT, W.NETWORK, False),
     Sign.UNREACHABLE: (C.NOT_SENT, W.NETWORK, False),
     Sign.LOST_BEFORE_BODY: (C.NOT_SENT, W.NETWORK, False),
-    Sign.PREDECESSOR_UNKNOWN: (C.NOT_SENT, W.PREDECESSOR, False),
+    Sign.PREDECESSOR_ABSENT: (C.NOT_SENT, W.PREDECESSOR, False),
     Sign.SIGNER_UNAVAILABLE: (C.NOT_SENT, W.AUTH, False),
+    Sign.ALREADY_DELETED: (C.DELIVERED, None, False),
+    Sign.NOTHING_TO_DELETE: (C.REFUSED, None, False),
+    Sign.VISIBILITY_ALREADY_SO: (C.DELIVERED, None, False),
+    Sign.NOTHING_TO_CHANGE: (C.REFUSED, None, False),
+    Sign.VISIBILITY_FORBIDDEN: (C.REFUSED, None, False),
+    Sign.HIDING_AGAIN: (C.REFUSED, None, False),
     Sign.CUT: (C.DOUBT, W.NETWORK, False),
     Sign.SILENCE: (C.DOUBT, W.SERVICE, False),
     Sign.NOT_HTTP: (C.DOUBT, W.NETWORK, False),
@@ -82,7 +90,17 @@ EXPECTED: dict[Sign, tuple[Certainty, WaitReason | None, bool]] = {
     Sign.FAILURE_ACCESS: (C.REFUSED, None, False),
     Sign.FAILURE_METADATA: (C.REFUSED, None, False),
     Sign.FAILURE_PREDECESSOR: (C.REFUSED, None, False),
+    Sign.FAILURE_VERSION: (C.NOT_SENT, W.SERVICE, False),
+    Sign.FAILURE_UPDATE: (C.REFUSED, None, False),
     Sign.FAILURE_OTHER: (C.REFUSED, None, False),
+}
+# What differs for a change of a document that is there (TD3.3).
+EXPECTED_OF_CHANGES: dict[Sign, tuple[Certainty, WaitReason | None, str]] = {
+    Sign.FAILURE_DUPLICATE: (C.DOUBT, W.SERVICE, "DMP_CHANGE_ALREADY_SEEN"),
+    Sign.FAILURE_PATIENT_UNKNOWN: (C.REFUSED, None, "DMP_CHANGE_REFUSED"),
+    Sign.FAILURE_METADATA: (C.REFUSED, None, "DMP_CHANGE_REFUSED"),
+    Sign.FAILURE_PREDECESSOR: (C.REFUSED, None, "DMP_CHANGE_REFUSED"),
+    Sign.FAILURE_OTHER: (C.REFUSED, None, "DMP_CHANGE_REFUSED"),
 }
 
 
@@ -128,7 +146,25 @@ def test_a_question_leaves_no_doubt_and_always_waits_for_something(sign: Sign) -
 
 
 def test_only_a_parsed_success_is_a_delivery() -> None:
-    assert [sign for sign, row in TABLE.items() if row.certainty is Certainty.DELIVERED] == [Sign.SUCCESS]
+    delivered = {sign for sign, row in TABLE.items() if row.certainty is Certainty.DELIVERED}
+    # The two others are facts of the lookup made before a change: nothing was sent at all.
+    assert delivered - BEFORE_FIRST_BYTE == {Sign.SUCCESS}
+    assert delivered & BEFORE_FIRST_BYTE == {Sign.ALREADY_DELETED, Sign.VISIBILITY_ALREADY_SO}
+
+
+@pytest.mark.parametrize("sign", Sign)
+def test_a_change_differs_from_a_feeding_by_its_own_rows_only(sign: Sign) -> None:
+    outcome = change_outcome_of(Seen(sign=sign))
+    if sign not in EXPECTED_OF_CHANGES:
+        assert outcome == outcome_of(Seen(sign=sign))
+        return
+    row = CHANGE_ROWS[sign]
+    assert (row.certainty, row.waiting, row.code) == EXPECTED_OF_CHANGES[sign]
+    assert (outcome.certainty, outcome.code) == (row.certainty, row.code)
+
+
+def test_a_change_has_no_row_that_nobody_expects() -> None:
+    assert set(CHANGE_ROWS) == set(EXPECTED_OF_CHANGES)
 
 
 @given(st.integers(min_value=300, max_value=999))
@@ -194,12 +230,13 @@ def test_every_kind_a_profile_may_name_is_a_parsed_failure() -> None:
 def test_every_code_has_its_french_sentences() -> None:
     text = resources.files("vaguemestre_api").joinpath("catalogue/dmp.json").read_text("utf-8")
     catalogue: dict[str, dict[str, str]] = json.loads(text)
-    codes = {row.code for row in TABLE.values()} - {"OK"}
+    codes = {row.code for row in (*TABLE.values(), *CHANGE_ROWS.values())} - {"OK"}
     codes |= {refusal.code for refusal in CONNECT_REFUSALS.values()} | set(CONNECTION_CODES.values())
     codes |= {query_verdict(Seen(sign=sign)).code for sign in Sign}
     codes |= {"PROXY_ANSWER_UNREADABLE", "PSC_NO_ANSWER", "PREPARER_CRASHED", "PREPARER_INTERRUPTED"}
     codes |= {"PROFILE_INVALID", "PROFILE_UNKNOWN", "SIGNER_INVALID", "MIME_BOUNDARY_INVALID"}
-    assert codes == set(catalogue)
+    # The forbidden combination is refused by the guards too: its sentence is in the core's catalogue.
+    assert codes - {"VISIBILITY_COMBINATION_FORBIDDEN"} == set(catalogue)
     for entry in catalogue.values():
         assert set(entry) == {"title", "detail", "action"}
         assert all(sentence.endswith(".") and sentence[0].isupper() for sentence in entry.values())

@@ -10,7 +10,7 @@ from lxml import etree
 from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, outcome_of
 from vaguemestre_agent.adapters.dmp.existence import read_existence
 from vaguemestre_agent.adapters.dmp.reading import read_exchange
-from vaguemestre_agent.adapters.dmp.registry import Found, presence_of, read_feed_answer, read_own_reference
+from vaguemestre_agent.adapters.dmp.registry import Found, presence_of, read_own_reference, read_registry_answer
 from vaguemestre_agent.adapters.http import (
     Answered,
     FailedAfterFirstByte,
@@ -79,7 +79,7 @@ def feed_sign(answer: Answered) -> Seen:
     if reading.payload is None:
         assert reading.seen is not None
         return reading.seen
-    return read_feed_answer(reading.payload, PROFILE.dmp.error_codes)
+    return read_registry_answer(reading.payload, PROFILE.dmp.error_codes)
 
 
 @pytest.mark.parametrize(

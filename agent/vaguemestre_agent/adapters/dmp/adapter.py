@@ -1,8 +1,8 @@
-"""DmpPort through a Proxy e-santé: TD0.2, TD2.1 and TD3.1 on our own uniqueId, each answer classified.
+"""DmpPort through a Proxy e-santé: TD0.2, TD2.1, TD3.3 and TD3.1 on our own uniqueId, each answer classified.
 
 Owns the order of one transaction: VIHF made just before, message built, exchange, reading, verdict. Keeps nothing
 between two calls. Logs the transaction and the code, never who, about whom, nor the session.
-Source: docs/dmp.md; DMP sample messages 02.05.00; IHE ITI-41, ITI-18.
+Source: docs/dmp.md; DMP sample messages 02.05.00; IHE ITI-41, ITI-18, ITI-57.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Final
 
 from vaguemestre_agent.adapters.dmp import existence
 from vaguemestre_agent.adapters.dmp.caller import caller_of
-from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, outcome_of, query_verdict
-from vaguemestre_agent.adapters.dmp.lot import build_lot, sign_lot
+from vaguemestre_agent.adapters.dmp.changes import Plan, plan_deletion, plan_visibility, refusal_of_visibility
+from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, change_outcome_of, outcome_of, query_verdict
+from vaguemestre_agent.adapters.dmp.lot import build_lot, sign_lot, submission_set_of
 from vaguemestre_agent.adapters.dmp.mtom import build_package
 from vaguemestre_agent.adapters.dmp.reading import Reading, read_exchange
 from vaguemestre_agent.adapters.dmp.registry import (
     FEED_ACTION,
     QUERY_ACTION,
+    UPDATE_ACTION,
     Found,
     build_own_reference_query,
     presence_of,
-    read_feed_answer,
     read_own_reference,
+    read_registry_answer,
 )
 from vaguemestre_agent.adapters.dmp.soap import SOAP_TYPE, build_envelope
 from vaguemestre_agent.adapters.dmp.vihf import build_vihf
@@ -40,6 +42,7 @@ from vaguemestre_core.ports import ClockPort, RandomPort, SendingContext
 from vaguemestre_core.purposes import DmpTransaction
 from vaguemestre_core.records import FrozenIds
 from vaguemestre_documents.prepared import PreparedDocument
+from vaguemestre_documents.xds.registry_objects import Availability
 
 _LOGGER = logging.getLogger(__name__)
 _UUID_BITS: Final = 128
@@ -160,14 +163,7 @@ class EsanteDmp:
     ) -> Outcome:
         """TD2.1. Cancellation: before ``before_first_byte`` nothing left; after it, the outcome is unknown."""
         outcome = await self._submit(prepared, frozen_ids, signature, context, before_first_byte)
-        _LOGGER.info(
-            "dmp.exchange",
-            extra={
-                "transaction": DmpTransaction.TD2_1.value,
-                "code": outcome.code,
-                "certainty": outcome.certainty.value,
-            },
-        )
+        _log_outcome(DmpTransaction.TD2_1, outcome)
         return outcome
 
     async def _submit(
@@ -193,8 +189,76 @@ class EsanteDmp:
             return outcome_of(Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code))
         envelope = build_envelope(FEED_ACTION, frozen_ids.message_id, assertion, lot.payload)
         content_type, body = build_package(envelope, lot.parts, boundary=frozen_ids.boundary, action=FEED_ACTION)
+        endpoint = self._profile.dmp.repository_endpoint
+        return outcome_of(await self._send(endpoint, content_type, body, frozen_ids, context, before_first_byte))
+
+    async def delete(
+        self,
+        prepared: bytes,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD3.3c. Cancellation: as for ``submit``."""
+        outcome = await self._change(prepared, plan_deletion, frozen_ids, context, before_first_byte)
+        _log_outcome(DmpTransaction.TD3_3C, outcome)
+        return outcome
+
+    async def set_visibility(
+        self,
+        prepared: bytes,
+        visibility: frozenset[str],
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """TD3.3a, TD3.3b: one message gives the entry exactly these codes. Cancellation: as for ``submit``."""
+        refusal = refusal_of_visibility(visibility)
+        if refusal is None:
+            plan = plan_visibility(visibility)
+            outcome = await self._change(prepared, plan, frozen_ids, context, before_first_byte)
+        else:
+            outcome = change_outcome_of(refusal)
+        _log_outcome(DmpTransaction.TD3_3A, outcome)
+        return outcome
+
+    async def _change(
+        self,
+        prepared: bytes,
+        plan: Plan,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        """Look our entry up, then send the change that the plan draws from it (ITI-57)."""
+        document = PreparedDocument.from_bytes(prepared)
+        found = await self._find(document.entry.unique_id, document, context)
+        if isinstance(found, Seen):
+            return _held_back(found)
+        payload = plan(found, submission_set_of(document, frozen_ids, context, self._profile.submission))
+        if isinstance(payload, Seen):
+            return change_outcome_of(payload)
+        try:
+            assertion = await self._vihf(document, context)
+        except ServiceError as error:
+            seen = Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code)
+            return change_outcome_of(seen)
+        body = build_envelope(UPDATE_ACTION, frozen_ids.message_id, assertion, payload)
+        endpoint, content_type = self._profile.dmp.registry_endpoint, _soap_type(UPDATE_ACTION)
+        return change_outcome_of(await self._send(endpoint, content_type, body, frozen_ids, context, before_first_byte))
+
+    async def _send(
+        self,
+        endpoint: str,
+        content_type: str,
+        body: bytes,
+        frozen_ids: FrozenIds,
+        context: SendingContext,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> Seen:
+        """Post a body that changes something at the service, and read the registry's answer."""
         exchange = await self._client.send_streaming(
-            self._path(self._profile.dmp.repository_endpoint),
+            self._path(endpoint),
             headers=(("Content-Type", content_type), ("Accept", f"{SOAP_TYPE}, multipart/related")),
             body=body,
             cookie=(self._profile.proxy.session_cookie, context.session.cookie),
@@ -205,10 +269,10 @@ class EsanteDmp:
         reading = read_exchange(exchange, self._profile, message_id=frozen_ids.message_id)
         seen = reading.seen
         if reading.payload is not None:
-            seen = read_feed_answer(reading.payload, self._profile.dmp.error_codes)
+            seen = read_registry_answer(reading.payload, self._profile.dmp.error_codes)
         assert seen is not None
         identifiers = (("message_id", frozen_ids.message_id), ("submission_set_id", frozen_ids.submission_set_id))
-        return outcome_of(replace(seen, receipt=(*seen.receipt, *identifiers)))
+        return replace(seen, receipt=(*seen.receipt, *identifiers))
 
     async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
         """TD3.1 on the document's own uniqueId. Cancellation: safe."""
@@ -227,12 +291,13 @@ class EsanteDmp:
             answer = ReferenceAnswer(presence=Presence.ABSENT)
         else:
             there = found.document
-            is_number = there.version is not None and there.version.isascii() and there.version.isdecimal()
             answer = ReferenceAnswer(
                 presence=presence_of(there, hash_sha1=entry.hash_sha1, size=entry.size),
                 entry_uuid=there.entry_uuid,
                 logical_id=there.lid,
-                version=int(there.version) if there.version is not None and is_number else None,
+                version=there.version_number,
+                is_deleted=there.availability is Availability.DELETED,
+                visibility=there.visibility,
             )
         _LOGGER.info(
             "dmp.exchange",
@@ -262,7 +327,7 @@ class EsanteDmp:
         if isinstance(found, Seen):
             return found
         if found.document is None:
-            return Seen(sign=Sign.PREDECESSOR_UNKNOWN, body_started=False)
+            return Seen(sign=Sign.PREDECESSOR_ABSENT, body_started=False)
         return found.document.entry_uuid
 
     async def _ask(
@@ -279,7 +344,7 @@ class EsanteDmp:
             "POST",
             self._path(endpoint),
             headers=(
-                ("Content-Type", f'{SOAP_TYPE}; charset=UTF-8; action="{action}"'),
+                ("Content-Type", _soap_type(action)),
                 ("Accept", f"{SOAP_TYPE}, multipart/related"),
             ),
             body=build_envelope(action, message_id, assertion, payload),
@@ -311,6 +376,17 @@ class EsanteDmp:
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.bits(_UUID_BITS), version=4))
+
+
+def _soap_type(action: str) -> str:
+    return f'{SOAP_TYPE}; charset=UTF-8; action="{action}"'
+
+
+def _log_outcome(transaction: DmpTransaction, outcome: Outcome) -> None:
+    _LOGGER.info(
+        "dmp.exchange",
+        extra={"transaction": transaction.value, "code": outcome.code, "certainty": outcome.certainty.value},
+    )
 
 
 def _held_back(seen: Seen) -> Outcome:

@@ -29,8 +29,15 @@ class Sign(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout"
     UNREACHABLE = "unreachable"
     LOST_BEFORE_BODY = "lost_before_body"
-    PREDECESSOR_UNKNOWN = "predecessor_unknown"
+    PREDECESSOR_ABSENT = "predecessor_absent"
     SIGNER_UNAVAILABLE = "signer_unavailable"
+    # What the lookup before a change (TD3.3) showed: there is nothing to send.
+    ALREADY_DELETED = "already_deleted"
+    NOTHING_TO_DELETE = "nothing_to_delete"
+    VISIBILITY_ALREADY_SO = "visibility_already_so"
+    NOTHING_TO_CHANGE = "nothing_to_change"
+    VISIBILITY_FORBIDDEN = "visibility_forbidden"
+    HIDING_AGAIN = "hiding_again"
     # No answer after the first body byte.
     CUT = "cut"
     SILENCE = "silence"
@@ -76,6 +83,8 @@ class Sign(StrEnum):
     FAILURE_ACCESS = "failure_access"
     FAILURE_METADATA = "failure_metadata"
     FAILURE_PREDECESSOR = "failure_predecessor"
+    FAILURE_VERSION = "failure_version"
+    FAILURE_UPDATE = "failure_update"
     FAILURE_OTHER = "failure_other"
 
 
@@ -84,7 +93,7 @@ class Verdict:
     """One row of the table.
 
     Attributes:
-        certainty: what is known of a body sent by TD2.1.
+        certainty: what is known of a body sent by TD2.1 or TD3.3.
         code: our stable code.
         waiting: what a new attempt waits for.
         ends_session: the proxy session is of no more use.
@@ -123,8 +132,15 @@ TABLE: Final[Mapping[Sign, Verdict]] = MappingProxyType(
         Sign.UNREACHABLE: _not_sent("PROXY_UNREACHABLE", _NETWORK),
         Sign.LOST_BEFORE_BODY: _not_sent("DMP_LOST_BEFORE_BODY", _NETWORK),
         # The version replaced is not there yet: its entryUUID is needed to name it.
-        Sign.PREDECESSOR_UNKNOWN: _not_sent("DMP_PREDECESSOR_UNKNOWN", WaitReason.PREDECESSOR),
+        Sign.PREDECESSOR_ABSENT: _not_sent("DMP_PREDECESSOR_ABSENT", WaitReason.PREDECESSOR),
         Sign.SIGNER_UNAVAILABLE: _not_sent("SIGNER_UNAVAILABLE", _AUTH),
+        # Certain: looked up just before, and there was nothing to send.
+        Sign.ALREADY_DELETED: Verdict(certainty=Certainty.DELIVERED, code="DMP_ALREADY_DELETED"),
+        Sign.NOTHING_TO_DELETE: _refused("DMP_NOTHING_TO_DELETE"),
+        Sign.VISIBILITY_ALREADY_SO: Verdict(certainty=Certainty.DELIVERED, code="DMP_VISIBILITY_ALREADY_SO"),
+        Sign.NOTHING_TO_CHANGE: _refused("DMP_NOTHING_TO_CHANGE"),
+        Sign.VISIBILITY_FORBIDDEN: _refused("VISIBILITY_COMBINATION_FORBIDDEN"),
+        Sign.HIDING_AGAIN: _refused("DMP_CANNOT_HIDE_AGAIN"),
         # The bytes left and nothing came back.
         Sign.CUT: _doubt("DMP_CUT", _NETWORK),
         Sign.SILENCE: _doubt("DMP_SILENT"),
@@ -178,7 +194,22 @@ TABLE: Final[Mapping[Sign, Verdict]] = MappingProxyType(
         Sign.FAILURE_ACCESS: _refused("DMP_ACCESS_DENIED"),
         Sign.FAILURE_METADATA: _refused("DMP_METADATA_REFUSED"),
         Sign.FAILURE_PREDECESSOR: _refused("DMP_REPLACED_VERSION_REFUSED"),
+        # The entry changed between our lookup and our change: nothing was changed, the next attempt looks it up again.
+        # On the certain list.
+        Sign.FAILURE_VERSION: _not_sent("DMP_VERSION_CHANGED", _SERVICE),
+        Sign.FAILURE_UPDATE: _refused("DMP_CHANGE_REFUSED"),
         Sign.FAILURE_OTHER: _refused("DMP_REFUSED"),
+    }
+)
+# Rows that differ for a change of a document that is there (TD3.3a, TD3.3b, TD3.3c): the lot is not a document.
+CHANGE_ROWS: Final[Mapping[Sign, Verdict]] = MappingProxyType(
+    {
+        # Our submission set is there: the change was applied once, or not at all. The lookup says which.
+        Sign.FAILURE_DUPLICATE: _doubt("DMP_CHANGE_ALREADY_SEEN"),
+        Sign.FAILURE_PATIENT_UNKNOWN: _refused("DMP_CHANGE_REFUSED"),
+        Sign.FAILURE_METADATA: _refused("DMP_CHANGE_REFUSED"),
+        Sign.FAILURE_PREDECESSOR: _refused("DMP_CHANGE_REFUSED"),
+        Sign.FAILURE_OTHER: _refused("DMP_CHANGE_REFUSED"),
     }
 )
 
@@ -190,8 +221,14 @@ BEFORE_FIRST_BYTE: Final = frozenset(
         Sign.CONNECT_TIMEOUT,
         Sign.UNREACHABLE,
         Sign.LOST_BEFORE_BODY,
-        Sign.PREDECESSOR_UNKNOWN,
+        Sign.PREDECESSOR_ABSENT,
         Sign.SIGNER_UNAVAILABLE,
+        Sign.ALREADY_DELETED,
+        Sign.NOTHING_TO_DELETE,
+        Sign.VISIBILITY_ALREADY_SO,
+        Sign.NOTHING_TO_CHANGE,
+        Sign.VISIBILITY_FORBIDDEN,
+        Sign.HIDING_AGAIN,
     }
 )
 # The only signs seen after the first body byte that may say "not sent".
@@ -202,6 +239,7 @@ CERTAIN_AFTER_FIRST_BYTE: Final = frozenset(
         Sign.FAULT_SECURITY_EXPIRED,
         Sign.FAILURE_BUSY,
         Sign.FAILURE_PATIENT_UNKNOWN,
+        Sign.FAILURE_VERSION,
     }
 )
 
@@ -230,6 +268,10 @@ IHE_ERRORS: Final[Mapping[str, Sign]] = MappingProxyType(
         "XDSRegistryDeprecatedDocumentError": Sign.FAILURE_PREDECESSOR,
         "UnresolvedReferenceException": Sign.FAILURE_PREDECESSOR,
         "ReferencesExistException": Sign.FAILURE_PREDECESSOR,
+        "XDSMetadataVersionError": Sign.FAILURE_VERSION,
+        "XDSMetadataUpdateError": Sign.FAILURE_UPDATE,
+        "XDSMetadataUpdateOperationError": Sign.FAILURE_UPDATE,
+        "XDSMetadataIdentifierError": Sign.FAILURE_UPDATE,
     }
 )
 # What a profile may call the DMP's own codes.
@@ -243,6 +285,8 @@ PROFILE_KINDS: Final[Mapping[str, Sign]] = MappingProxyType(
         "access": Sign.FAILURE_ACCESS,
         "metadata": Sign.FAILURE_METADATA,
         "predecessor": Sign.FAILURE_PREDECESSOR,
+        "version": Sign.FAILURE_VERSION,
+        "update": Sign.FAILURE_UPDATE,
     }
 )
 # Of several errors in one answer, the first of this list decides: what may hide a delivery, then what is final.
@@ -253,8 +297,10 @@ _PRECEDENCE: Final = (
     Sign.FAILURE_ACCESS,
     Sign.FAILURE_METADATA,
     Sign.FAILURE_PREDECESSOR,
+    Sign.FAILURE_UPDATE,
     Sign.FAILURE_OTHER,
     Sign.FAILURE_PATIENT_UNKNOWN,
+    Sign.FAILURE_VERSION,
     Sign.FAILURE_BUSY,
 )
 _STATUSES: Final[Mapping[int, Sign]] = MappingProxyType(
@@ -316,9 +362,12 @@ def sign_of_errors(codes: tuple[str, ...], own: Mapping[str, str]) -> Sign:
     return next((sign for sign in _PRECEDENCE if sign in found), Sign.FAILURE_OTHER)
 
 
-def verdict_of(seen: Seen) -> Verdict:
-    """Return the row for what was seen. An answer that came before the first body byte leaves no doubt."""
-    verdict = TABLE[seen.sign]
+def verdict_of(seen: Seen, rows: Mapping[Sign, Verdict] = TABLE) -> Verdict:
+    """Return the row for what was seen. An answer that came before the first body byte leaves no doubt.
+
+    ``rows`` are looked at first: those of the transaction, when it has its own.
+    """
+    verdict = rows.get(seen.sign, TABLE[seen.sign])
     if not seen.body_started and verdict.certainty is Certainty.DOUBT:
         return replace(verdict, certainty=Certainty.NOT_SENT)
     return verdict
@@ -350,9 +399,17 @@ def query_verdict(seen: Seen) -> QueryVerdict:
     )
 
 
+def change_outcome_of(seen: Seen) -> Outcome:
+    """Return the outcome of a TD3.3 attempt."""
+    return _outcome(verdict_of(seen, CHANGE_ROWS), seen)
+
+
 def outcome_of(seen: Seen) -> Outcome:
     """Return the outcome of a TD2.1 attempt."""
-    verdict = verdict_of(seen)
+    return _outcome(verdict_of(seen), seen)
+
+
+def _outcome(verdict: Verdict, seen: Seen) -> Outcome:
     is_not_sent = verdict.certainty is Certainty.NOT_SENT
     return Outcome(
         certainty=verdict.certainty,

@@ -88,6 +88,28 @@ async def sign_lot(
     return sign_submission_set(request, sign=lambda _: value)
 
 
+def submission_set_of(
+    document: PreparedDocument, frozen_ids: FrozenIds, context: SendingContext, profile: SubmissionProfile
+) -> SubmissionSet:
+    """Return the set of a submission about a document: a feeding, or a change of what was fed.
+
+    Raises:
+        InvalidInput: ``OID_INVALID`` (an identifier or the product's OID root).
+    """
+    return SubmissionSet(
+        unique_id=frozen_ids.submission_set_id,
+        source_id=context.product.oid_root,
+        submission_time=Hl7Time.from_instant(frozen_ids.submission_at).to_xds(),
+        content_type=CodedConcept(
+            code=profile.content_type_code,
+            code_system=profile.content_type_system,
+            label=profile.content_type_label,
+        ),
+        patient_id=document.entry.patient_id,
+        author=author_of(document.entry, context.session.national_id),
+    )
+
+
 def build_lot(
     document: PreparedDocument,
     frozen_ids: FrozenIds,
@@ -103,26 +125,17 @@ def build_lot(
         InvalidInput: ``OID_INVALID`` (an identifier or the product's OID root).
     """
     entry = document.entry
-    submission_time = Hl7Time.from_instant(frozen_ids.submission_at)
     submission = Submission(
-        submission_set=SubmissionSet(
-            unique_id=frozen_ids.submission_set_id,
-            source_id=context.product.oid_root,
-            submission_time=submission_time.to_xds(),
-            content_type=CodedConcept(
-                code=profile.content_type_code,
-                code_system=profile.content_type_system,
-                label=profile.content_type_label,
-            ),
-            patient_id=entry.patient_id,
-            author=author_of(entry, context.session.national_id),
-        ),
+        submission_set=submission_set_of(document, frozen_ids, context, profile),
         documents=(entry,),
         replaced_entry_uuids=(replaced_entry_uuid,),
         signature=None
         if signature is None
         else signature_entry(
-            entry, unique_id=frozen_ids.signature_id, submission_time=submission_time, signature=signature
+            entry,
+            unique_id=frozen_ids.signature_id,
+            submission_time=Hl7Time.from_instant(frozen_ids.submission_at),
+            signature=signature,
         ),
         include_hash_size=profile.include_hash_and_size,
     )

@@ -1,4 +1,4 @@
-"""ebRS messages: the request of TD2.1, the query of TD3.1 on our own uniqueId, and what the registry answers.
+"""ebRS messages: the request of TD2.1, the query of TD3.1 on our own uniqueId, and what the registry answers to them.
 
 Owns the outer elements; the ebRIM inside is written and read by ``vaguemestre_documents.xds``.
 Source: IHE ITI TF-2 3.41, 3.18 (GetDocuments); DMP sample messages 02.05.00.
@@ -21,6 +21,7 @@ from vaguemestre_core.outcomes import Presence
 from vaguemestre_documents.xds.registry_objects import Availability, RegisteredDocument, parse_extrinsic_objects
 
 FEED_ACTION: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
+UPDATE_ACTION: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 QUERY_ACTION: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 RS: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 QUERY: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
@@ -68,8 +69,8 @@ def build_own_reference_query(unique_id: str) -> bytes:
     ).encode()
 
 
-def read_feed_answer(payload: etree._Element, own_codes: Mapping[str, str]) -> Seen:
-    """Return what a TD2.1 payload says."""
+def read_registry_answer(payload: etree._Element, own_codes: Mapping[str, str]) -> Seen:
+    """Return what the payload of a TD2.1 or of a TD3.3 says."""
     if payload.tag != f"{{{RS}}}RegistryResponse":
         return Seen(sign=Sign.UNEXPECTED_PAYLOAD)
     return _read_status(payload, own_codes)
@@ -140,7 +141,8 @@ def read_own_reference(payload: etree._Element, unique_id: str, own_codes: Mappi
     others = payload.find(f"{{{RIM}}}RegistryObjectList/*")
     if not found and others is not None:
         return Seen(sign=Sign.UNEXPECTED_PAYLOAD)
-    return Found(document=found[0] if found else None)
+    # A registry may give every version of the metadata: the last is the one in force.
+    return Found(document=max(found, key=lambda document: document.version_number or 0, default=None))
 
 
 def presence_of(document: RegisteredDocument, *, hash_sha1: str, size: int) -> Presence:
