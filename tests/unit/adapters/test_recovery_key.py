@@ -55,7 +55,6 @@ async def bodies(home: AgentPaths, *numbers: int) -> list[bytes]:
         return [(await store.body(OrderId(f"order-{number}"))).body for number in numbers]
 
 
-@pytest.mark.req("SC.SSI/GEN.21.BIS")
 async def test_lost_keys_come_back_with_the_page_and_every_order_is_readable(
     home: AgentPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
