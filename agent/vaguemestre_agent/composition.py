@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
@@ -47,9 +48,12 @@ from vaguemestre_agent.services.wake import Wake
 from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
+from vaguemestre_documents.pdf.policy import PdfPolicy
 from vaguemestre_queue.opening import DATABASE_FILE, open_store
 
 _log = logging.getLogger(__name__)
+# In the state folder: emptied at each start of the worker.
+SCRATCH_FOLDER: Final = "preparation"
 KEYS_FILE = "keys.json"
 
 
@@ -193,6 +197,13 @@ async def running_agent(
                     zone=ZoneInfo(settings.deferral.zone),
                     deadline_s=settings.preparation.deadline_s,
                     memory_bytes=settings.preparation.memory_mib * 1024 * 1024,
+                    pdf=PdfPolicy(
+                        mode=settings.preparation.pdfa,
+                        ghostscript=settings.preparation.ghostscript,
+                        # The conversion ends before the document's deadline, and its refusal is said.
+                        ghostscript_s=settings.preparation.deadline_s / 2,
+                        scratch=str(paths.state / SCRATCH_FOLDER),
+                    ),
                 )
             )
         )

@@ -19,6 +19,7 @@ from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_documents.pdf.policy import PdfaMode
 
 ENVIRONMENT_PREFIX: Final = "VAGUEMESTRE_"
 SETTINGS_FILE: Final = "agent.toml"
@@ -91,10 +92,14 @@ class PreparationSettings:
     Attributes:
         deadline_s: longest time for one document, seconds.
         memory_mib: memory bound of the worker where the system allows one, MiB.
+        pdfa: a PDF that is not PDF/A-1: ``accept`` it with a warning, ``require`` PDF/A-1, or ``convert`` it.
+        ghostscript: path of the Ghostscript program that converts what a rewriting cannot; empty: none.
     """
 
     deadline_s: float = 60.0
     memory_mib: int = 1024
+    pdfa: PdfaMode = PdfaMode.ACCEPT
+    ghostscript: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +177,7 @@ def _convert(value: object, wanted: object) -> object:
         return float(str(value)) if wanted is float else int(str(value))
     if wanted is time:
         return value if isinstance(value, time) else time.fromisoformat(str(value))
-    if wanted in (DeferralMode, KeyStoreKind, Mode):
+    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode):
         assert isinstance(wanted, type)
         return wanted(str(value))
     if not isinstance(value, str):

@@ -1,7 +1,7 @@
 """Look at the bytes of a body before they enter a CDA: what they are said to be, and whole.
 
 Owns signatures and ends of files only; never parses deeply, never repairs, never converts. PDF/A-1 is not proved
-here: only its claim is read.
+here, only its claim is read: ``pdf/rules.py`` proves it.
 Source: ISO 32000-1 (header, trailer, Encrypt), ISO 19005-1 (pdfaid), ISO 10918-1 (SOI, EOI), TIFF 6.0, RTF 1.9.
 """
 

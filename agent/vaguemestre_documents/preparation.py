@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from vaguemestre_core.errors import InvalidInput
@@ -32,18 +32,14 @@ from vaguemestre_documents.document_metadata import DocumentMetadata, MetadataIn
 from vaguemestre_documents.hl7time import Hl7Time
 from vaguemestre_documents.metadata_parsing import parse_document_metadata, parse_ready_metadata
 from vaguemestre_documents.metadata_schema import MetadataFinding
+from vaguemestre_documents.pdf.faults import SENTENCES as PDF_SENTENCES
+from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_documents.sentences import SENTENCES
 from vaguemestre_documents.xds.metadata import document_entry_from_cda
 
 # Media types under which an LGC gives a CDA that it made itself.
 READY_CDA_MEDIA_TYPES: Final = frozenset({"application/xml", "text/xml", "application/hl7-cda+xml"})
-
-_PDFA_WARNING: Final = MetadataFinding(
-    code="PDFA_NOT_CLAIMED",
-    pointer="/body",
-    sentence="Le PDF ne se déclare pas PDF/A-1, le format que le CI-SIS demande.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +63,7 @@ class PreparationRequest:
     now: dt.datetime
     for_dmp: bool
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    pdf: PdfPolicy = field(default_factory=PdfPolicy)
 
     def __repr__(self) -> str:
         return f"PreparationRequest({REDACTED}, {self.media_type!r}, {len(self.body)} bytes)"
@@ -141,14 +138,50 @@ def _bare(media_type: str) -> str:
 def _build(request: PreparationRequest, metadata: DocumentMetadata) -> PreparationResult:
     media_type = require_media_type(_bare(request.media_type))
     report = inspect_body(media_type, request.body, max_bytes=request.max_body_bytes)
-    cda = build_cda_n1(_cda_request(request, metadata, media_type))
+    content, report, converted = _conform(request, media_type, report)
+    cda = build_cda_n1(_cda_request(request, metadata, Body(media_type=media_type, content=content)))
     is_qualified = metadata.patient.status is IdentityStatus.QUALIFIEE
     header, warnings = _checked(cda, for_dmp=request.for_dmp, is_ins_allowed=is_qualified)
     entry = document_entry_from_cda(cda, visibility=metadata.visibility, class_code=metadata.document_type.class_code)
-    return _result(PreparedDocument(cda=cda, entry=entry), header, report, warnings)
+    return _result(PreparedDocument(cda=cda, entry=entry), header, report, (*warnings, *converted))
 
 
-def _cda_request(request: PreparationRequest, metadata: DocumentMetadata, media_type: MediaType) -> CdaRequest:
+def _conform(
+    request: PreparationRequest, media_type: MediaType, report: BodyReport
+) -> tuple[bytes, BodyReport, tuple[MetadataFinding, ...]]:
+    """Return the body to embed as the policy wants PDF, and what to say of it."""
+    if media_type is not MediaType.PDF or request.pdf.mode is PdfaMode.ACCEPT:
+        return request.body, report, ()
+    # Loaded in the worker only, and only by who asks for it: a native parser has no place in the agent's own process.
+    from vaguemestre_documents.pdf.conformity import Converted, convert, pdfa_faults
+
+    faults = pdfa_faults(request.body)
+    if not faults:
+        return request.body, report, ()
+    if request.pdf.mode is PdfaMode.REQUIRE:
+        raise _Refused(_pdf_findings("PDFA_REQUIRED", *faults))
+    outcome = convert(request.body, request.pdf)
+    if isinstance(outcome, Converted):
+        return outcome.content, BodyReport(is_pdfa_claimed=True), _pdf_findings("PDFA_CONVERTED")
+    raise _Refused(_pdf_findings("PDFA_NOT_POSSIBLE", *outcome))
+
+
+def _require_pdfa(policy: PdfPolicy, content: bytes) -> None:
+    """Refuse a ready CDA whose PDF is not PDF/A-1 where the policy wants one: it leaves byte for byte or not at all."""
+    if policy.mode is PdfaMode.ACCEPT:
+        return
+    from vaguemestre_documents.pdf.conformity import pdfa_faults
+
+    faults = pdfa_faults(content)
+    if faults:
+        raise _Refused(_pdf_findings("PDFA_REQUIRED", *faults))
+
+
+def _pdf_findings(*codes: str) -> tuple[MetadataFinding, ...]:
+    return tuple(MetadataFinding(code=str(code), pointer="/body", sentence=PDF_SENTENCES[code]) for code in codes)
+
+
+def _cda_request(request: PreparationRequest, metadata: DocumentMetadata, body: Body) -> CdaRequest:
     now = Hl7Time.from_instant(request.now)
     replaces = request.identifiers.replaces or metadata.replaces
     return CdaRequest(
@@ -172,7 +205,7 @@ def _cda_request(request: PreparationRequest, metadata: DocumentMetadata, media_
             performer=Participation(professional=metadata.performer, structure=metadata.structure),
         ),
         encounter=metadata.encounter,
-        body=Body(media_type=media_type, content=request.body),
+        body=body,
         confidentiality=metadata.confidentiality,
         recipients=metadata.recipients,
     )
@@ -197,7 +230,10 @@ def _check_ready(request: PreparationRequest, metadata: ReadyMetadata) -> Prepar
     report = BodyReport(is_pdfa_claimed=None)
     if header.level is BodyLevel.N1:
         content = read_n1_body(parse_cda(cda))
-        report = inspect_body(require_media_type(header.body_media_type or ""), content)
+        inner = require_media_type(header.body_media_type or "")
+        report = inspect_body(inner, content)
+        if inner is MediaType.PDF:
+            _require_pdfa(request.pdf, content)
     entry = document_entry_from_cda(
         cda,
         visibility=metadata.visibility,
@@ -255,7 +291,7 @@ def _result(
 ) -> PreparationResult:
     assert header.level is not None  # the structure check refuses a document without body
     if report.is_pdfa_claimed is False:
-        warnings = (*warnings, _PDFA_WARNING)
+        warnings = (*warnings, *_pdf_findings("PDFA_NOT_CLAIMED"))
     return PreparationResult(
         document=document,
         level=header.level,

@@ -7,7 +7,7 @@ Frame, both ways: length of the JSON part, length of the bytes part (4 bytes eac
 
 * request JSON: ``media_type``, ``metadata`` (object), ``identifiers`` {``document_id``, ``set_id``, ``version``,
   ``replaces`` {``document_id``, ``version``} or null}, ``now`` (ISO 8601 with offset), ``for_dmp``,
-  ``max_body_bytes``; bytes: the body.
+  ``max_body_bytes``, ``pdf`` {``mode``, ``ghostscript``, ``ghostscript_s``, ``scratch``}; bytes: the body.
 * answer JSON: ``outcome`` ``prepared`` (with ``type_code``, ``unique_id``, ``set_id``, ``version``, ``level``,
   ``warnings``; bytes: the container of ``prepared.py``) or ``refused`` (with ``findings``; no bytes). A finding is
   {``code``, ``pointer``, ``sentence``}.
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from vaguemestre_documents.body_inspection import DEFAULT_MAX_BODY_BYTES
 from vaguemestre_documents.cda.request import ReplacedVersion
+from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
 from vaguemestre_documents.preparation import (
     FrozenIdentifiers,
     PreparationFailure,
@@ -113,6 +114,12 @@ def encode_request(request: PreparationRequest) -> bytes:
         "now": request.now.isoformat(),
         "for_dmp": request.for_dmp,
         "max_body_bytes": request.max_body_bytes,
+        "pdf": {
+            "mode": request.pdf.mode.value,
+            "ghostscript": request.pdf.ghostscript,
+            "ghostscript_s": request.pdf.ghostscript_s,
+            "scratch": request.pdf.scratch,
+        },
     }
     return encode_frame(Frame(header=header, content=request.body))
 
@@ -142,9 +149,23 @@ def decode_request(frame: Frame) -> PreparationRequest:
             now=dt.datetime.fromisoformat(now),
             for_dmp=for_dmp,
             max_body_bytes=limit,
+            pdf=_policy(header.get("pdf")),
         )
     except (KeyError, TypeError, ValueError):
         raise FrameError("request") from None
+
+
+def _policy(value: object) -> PdfPolicy:
+    if value is None:
+        return PdfPolicy()
+    if not isinstance(value, dict):
+        raise TypeError("pdf")
+    return PdfPolicy(
+        mode=PdfaMode(value["mode"]),
+        ghostscript=str(value["ghostscript"]),
+        ghostscript_s=float(value["ghostscript_s"]),
+        scratch=str(value["scratch"]),
+    )
 
 
 def _identifiers(value: Mapping[str, object]) -> FrozenIdentifiers:

@@ -11,18 +11,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import Final, Self
 
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.ports import PreparationRefusal, PreparedBuild
 from vaguemestre_core.records import Order, StoredBody
 from vaguemestre_documents.cda.request import ReplacedVersion
+from vaguemestre_documents.pdf.policy import PdfPolicy
 from vaguemestre_documents.preparation import FrozenIdentifiers, PreparationRequest
 from vaguemestre_documents.worker import DEFAULT_MEMORY_BYTES, encode_request
 
@@ -53,6 +56,7 @@ class WorkerPreparer:
         deadline_s: longest time for one document, start of the process included, seconds.
         memory_bytes: bound of the worker's address space, where the system can bound it.
         max_body_bytes: longest body accepted.
+        pdf: what is done with PDF that are not PDF/A-1; its scratch folder is emptied before each start of the worker.
         command: how the worker is started; by default this interpreter and the module.
     """
 
@@ -63,11 +67,13 @@ class WorkerPreparer:
         deadline_s: float = 60.0,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         max_body_bytes: int = 25_000_000,
+        pdf: PdfPolicy | None = None,
         command: tuple[str, ...] | None = None,
     ) -> None:
         self._zone = zone
         self._deadline_s = deadline_s
         self._max_body_bytes = max_body_bytes
+        self._pdf = PdfPolicy() if pdf is None else pdf
         worker = (sys.executable, "-m", "vaguemestre_documents.worker", "--memory-bytes", str(memory_bytes))
         self._command = worker if command is None else command
         self._process: Process | None = None
@@ -138,6 +144,7 @@ class WorkerPreparer:
             now=now.astimezone(self._zone),
             for_dmp=order.kind.service == "dmp",
             max_body_bytes=self._max_body_bytes,
+            pdf=self._pdf,
         )
 
     async def _exchange(self, frame: bytes) -> _Answer:
@@ -163,6 +170,8 @@ class WorkerPreparer:
     async def _running(self) -> Process:
         if self._process is not None and self._process.returncode is None:
             return self._process
+        if self._pdf.scratch:
+            await asyncio.to_thread(_empty, Path(self._pdf.scratch))
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=subprocess.PIPE,
@@ -197,6 +206,12 @@ class WorkerPreparer:
         while len(self._losses) > _REMEMBERED:
             self._losses.popitem(last=False)
         return PreparationRefusal(code="PREPARER_INTERRUPTED", retry=True)
+
+
+def _empty(folder: Path) -> None:
+    """Leave a private empty folder: what a killed worker was drawing may not stay."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _result(answer: _Answer) -> PreparedBuild | PreparationRefusal:
