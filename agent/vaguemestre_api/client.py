@@ -212,6 +212,16 @@ class Client:
         """Cancel, or learn that it is too late or only asked."""
         return await self._read("cancelOrder", wire.CancelAnswer, path={"order_id": order_id}, actor=actor)
 
+    async def resolve(self, order_id: str, verdict: str, reason: str, *, actor: wire.Actor | None = None) -> wire.Order:
+        """Give a person's verdict: ``sent`` or ``not_sent`` on an order in doubt, ``abandon`` on one that is stuck."""
+        return await self._read(
+            "resolveOrder",
+            wire.Order,
+            path={"order_id": order_id},
+            body={"verdict": verdict, "reason": reason},
+            actor=actor,
+        )
+
     async def send_now(self, order_id: str, *, actor: wire.Actor | None = None) -> wire.Order:
         """Let a deferred order leave."""
         return await self._read("sendOrderNow", wire.Order, path={"order_id": order_id}, actor=actor)

@@ -135,6 +135,15 @@ class ActorRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveRequest:
+    """A person's verdict on an order, with its reason as a code."""
+
+    verdict: str
+    reason: str
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRequest:
     """References to compare."""
 

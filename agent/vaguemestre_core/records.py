@@ -265,6 +265,15 @@ class OrderPatch:
 
 
 @unique
+class PersonVerdict(StrEnum):
+    """What a person establishes about an order."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    ABANDON = "abandon"
+
+
+@unique
 class CancelAnswer(StrEnum):
     """Honest answer to a cancellation."""
 

@@ -1,4 +1,4 @@
-"""``vaguemestre orders``: lists, shows and explains orders; holds, releases, cancels, sends now; reconciles."""
+"""``vaguemestre orders``: lists, shows, explains; holds, releases, cancels, sends now, resolves; reconciles."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ STATUSES: Final[Mapping[str, str]] = {
     "doubtful": "issue pas encore connue",
     "stopped": "arrêté",
     "refused": "refusé",
+    "body_needed": "à déposer de nouveau",
 }
 _CANCELS: Final[Mapping[str, str]] = {
     "cancelled": "Annulé : rien n'est parti.",
@@ -56,6 +57,7 @@ _ACTIONS: Final[Mapping[str, Callable[[Client, str], Awaitable[wire.Order]]]] = 
     "release": lambda client, order_id: client.release(order_id),
     "send-now": lambda client, order_id: client.send_now(order_id),
 }
+REASONS: Final = ("seen_there", "not_seen_there", "sent_otherwise", "no_longer_needed")
 _MAX_PAGE: Final = 500
 
 
@@ -79,6 +81,11 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
         acting = verbs.add_parser(name, parents=[common], help=text)
         acting.add_argument("order_id", metavar="ORDRE")
         add_actor_options(acting)
+    resolving = verbs.add_parser("resolve", parents=[common], help="trancher : parti, pas parti, abandonné")
+    resolving.add_argument("order_id", metavar="ORDRE")
+    resolving.add_argument("verdict", choices=("sent", "not_sent", "abandon"), metavar="VERDICT")
+    resolving.add_argument("--reason", required=True, choices=REASONS, metavar="MOTIF", help=", ".join(REASONS))
+    add_actor_options(resolving)
     reconciling = verbs.add_parser("reconcile", parents=[common], help="rapprocher des références")
     reconciling.add_argument("refs", nargs="+", metavar="RÉFÉRENCE")
 
@@ -87,6 +94,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do the action."""
     if arguments.verb in _ACTIONS:
         order = ask(arguments, lambda client: _ACTIONS[arguments.verb](client, arguments.order_id))
+        console.give(order, describe(order))
+        return Exit.OK
+    if arguments.verb == "resolve":
+        order = ask(arguments, lambda client: client.resolve(arguments.order_id, arguments.verdict, arguments.reason))
         console.give(order, describe(order))
         return Exit.OK
     readers = {"list": _list, "show": _show, "why": _why, "cancel": _cancel, "reconcile": _reconcile}

@@ -25,6 +25,7 @@ from vaguemestre_core.records import (
     LedgerEntry,
     Order,
     OrderFilter,
+    PersonVerdict,
     ProductProfile,
     Scope,
 )
@@ -90,11 +91,16 @@ class Backend(Protocol):
     async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
         """Let a deferred order leave now; raise Conflict TRANSITION_ILLEGAL."""
 
+    async def resolve(
+        self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
+    ) -> Order:
+        """Apply a person's verdict; raise Conflict TRANSITION_ILLEGAL, STATE_CHANGED."""
+
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why it has not left."""
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
-        """Return for each of the client's references: unknown, waiting, sent, doubtful, stopped, refused."""
+        """Return the status of each reference: unknown, waiting, sent, doubtful, stopped, refused, body_needed."""
 
     async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
         """Tell that a patient's file was opened or closed; return how many orders were brought forward."""

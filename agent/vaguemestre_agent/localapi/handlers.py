@@ -13,7 +13,7 @@ from vaguemestre_api import openapi, wire
 from vaguemestre_api.codec import from_json
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.orders import ClientId, OrderId, OrderState
-from vaguemestre_core.records import Actor, Client, Order, OrderFilter, Scope
+from vaguemestre_core.records import Actor, Client, Order, OrderFilter, PersonVerdict, Scope
 from vaguemestre_core.redaction import Secret
 
 T = TypeVar("T")
@@ -158,6 +158,14 @@ async def release_order(call: Call) -> Answer:
 async def send_order_now(call: Call) -> Answer:
     """Let it leave without deferral."""
     return await _control(call, call.backend.send_now)
+
+
+async def resolve_order(call: Call) -> Answer:
+    """Apply a person's verdict."""
+    request = _request(call, wire.ResolveRequest)
+    verdict = PersonVerdict(request.verdict)
+    order = await call.backend.resolve(call.caller, _order_id(call), verdict, request.reason, call.actor)
+    return Answer(content=mapping.order_to_wire(order))
 
 
 async def cancel_order(call: Call) -> Answer:

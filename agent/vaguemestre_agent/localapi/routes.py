@@ -61,6 +61,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/orders/{order_id}/release", _C, "releaseOrder", handlers.release_order),
     ("POST", "/v1/orders/{order_id}/cancel", _C, "cancelOrder", handlers.cancel_order),
     ("POST", "/v1/orders/{order_id}/send-now", _C, "sendOrderNow", handlers.send_order_now),
+    ("POST", "/v1/orders/{order_id}/resolve", _C, "resolveOrder", handlers.resolve_order),
     ("POST", "/v1/reconcile", _R, "reconcile", handlers.reconcile),
     ("PUT", "/v1/context/patient", _E, "setPatientContext", handlers.set_patient_context),
     ("GET", "/v1/events", _R, "streamEvents", None),

@@ -25,6 +25,7 @@ from vaguemestre_core.records import (
     LedgerEntry,
     Order,
     OrderFilter,
+    PersonVerdict,
     ProductProfile,
     Scope,
 )
@@ -118,6 +119,12 @@ class AgentBackend:
     async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
         """Let a deferred order leave now."""
         return await self.order_service.send_now(client, order_id, actor)
+
+    async def resolve(
+        self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
+    ) -> Order:
+        """Apply a person's verdict."""
+        return await self.order_service.resolve(client, order_id, verdict, reason, actor)
 
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why it has not left."""

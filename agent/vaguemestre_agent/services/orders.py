@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
 from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.dispatch import guard_input
@@ -14,7 +14,7 @@ from vaguemestre_core.errors import NotFound
 from vaguemestre_core.guards import GuardAnswer, examine
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.ports import ClockPort, StorePort
-from vaguemestre_core.records import Actor, CancelAnswer, Client, Order, OrderFilter, Scope
+from vaguemestre_core.records import Actor, CancelAnswer, Client, Order, OrderFilter, OrderPatch, PersonVerdict, Scope
 
 # What a client's own reference has become, in the client's words (POST /v1/reconcile).
 RECONCILED: Final[Mapping[OrderState, str]] = {
@@ -32,7 +32,7 @@ RECONCILED: Final[Mapping[OrderState, str]] = {
     OrderState.CANCELLED: "stopped",
     OrderState.SUPERSEDED: "stopped",
     OrderState.ABANDONED: "stopped",
-    OrderState.UNREADABLE: "refused",
+    OrderState.UNREADABLE: "body_needed",
 }
 
 # What holds back in each state that is no wait, and the one thing that would let the order leave.
@@ -136,6 +136,31 @@ class OrderService:
         """Let a deferred order leave now: a person's gesture ends the undo minutes. Raises Conflict."""
         await self.order(client, order_id)
         return await self.store.apply(order_id, OrderEvent.SEND_NOW, actor)
+
+    async def resolve(
+        self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
+    ) -> Order:
+        """Apply a person's verdict. Raises Conflict TRANSITION_ILLEGAL, STATE_CHANGED.
+
+        One in doubt of which nothing was built yet (a restored store) is built first when it did not leave.
+        """
+        order = await self.order(client, order_id)
+        done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
+        match verdict:
+            case PersonVerdict.SENT:
+                event = OrderEvent.RESOLVED_SENT
+                patch = OrderPatch(receipt=(("resolved_by", "person"), ("reason", reason)), clear=done)
+            case PersonVerdict.NOT_SENT:
+                is_built = order.frozen_ids is not None
+                event = OrderEvent.RESOLVED_NOT_SENT if is_built else OrderEvent.UNKNOWN_THERE_UNPREPARED
+                patch = OrderPatch(clear=done)
+            case PersonVerdict.ABANDON:
+                event, patch = OrderEvent.ABANDON, OrderPatch()
+            case never:
+                assert_never(never)
+        detail = (("verdict", verdict.value), ("reason", reason))
+        seen = frozenset({order.state})
+        return await self.store.apply(order_id, event, actor, expect=seen, patch=patch, detail=detail)
 
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why an order has not left, and the one thing that would let it."""

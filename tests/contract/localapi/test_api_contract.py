@@ -116,6 +116,21 @@ async def test_cancelling_says_which_of_the_three_it_is(lgc: Client, harness: Ap
     assert answers[1].order.cancel_requested
 
 
+async def test_a_person_settles_what_is_in_doubt_and_gives_up_what_is_stuck(lgc: Client, harness: ApiHarness) -> None:
+    ids = [(await lgc.put_document(f"cr-{n}", harness.document(str(n)))).order.order_id for n in range(4)]
+    for order_id in ids[:3]:
+        await harness.make_doubtful(order_id)
+    await harness.make_deferred(ids[3])
+
+    asked = (("sent", "seen_there"), ("not_sent", "not_seen_there"), ("abandon", "sent_otherwise"))
+    settled = [await lgc.resolve(order_id, *what) for order_id, what in zip(ids, asked, strict=False)]
+    assert [order.state for order in settled] == ["sent", "ready", "abandoned"]
+    assert (await lgc.resolve(ids[3], "abandon", "no_longer_needed")).state == "abandoned"
+    problem = await refused(lgc.resolve(ids[0], "not_sent", "not_seen_there"))
+    assert (problem.status, problem.code) == (409, "TRANSITION_ILLEGAL")
+    assert (await refused(lgc.resolve(ids[1], "sent", "free text"))).status in {400, 422}
+
+
 async def test_send_now_needs_a_deferred_order(lgc: Client, harness: ApiHarness) -> None:
     order_id = (await lgc.put_document("cr-1", harness.document())).order.order_id
     await harness.make_deferred(order_id)

@@ -49,6 +49,7 @@ from vaguemestre_core.records import (
     LedgerEntry,
     Order,
     OrderFilter,
+    PersonVerdict,
     Scope,
     event_kind,
 )
@@ -66,7 +67,14 @@ _STATUSES: Final[Mapping[OrderState, str]] = {
     OrderState.CANCELLED: "stopped",
     OrderState.SUPERSEDED: "stopped",
     OrderState.ABANDONED: "stopped",
-    OrderState.UNREADABLE: "refused",
+    OrderState.UNREADABLE: "body_needed",
+}
+
+
+_VERDICTS: Final[Mapping[PersonVerdict, OrderEvent]] = {
+    PersonVerdict.SENT: OrderEvent.RESOLVED_SENT,
+    PersonVerdict.NOT_SENT: OrderEvent.RESOLVED_NOT_SENT,
+    PersonVerdict.ABANDON: OrderEvent.ABANDON,
 }
 
 
@@ -266,6 +274,12 @@ class MemoryBackend(MemoryPairing):
         """Let a deferred order leave."""
         order = await self.order(client, order_id)
         return self._apply(order, OrderEvent.SEND_NOW, actor)
+
+    async def resolve(
+        self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
+    ) -> Order:
+        """Apply a person's verdict."""
+        return self._apply(await self.order(client, order_id), _VERDICTS[verdict], actor)
 
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why it has not left."""
