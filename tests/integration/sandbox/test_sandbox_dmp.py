@@ -43,7 +43,6 @@ async def find_documents(caller: Caller, **more: str) -> Answer:
     )
 
 
-@pytest.mark.req("SC.DMP/ALI/PROG.02")
 async def test_a_good_document_is_stored_found_and_given_back(caller: Caller, sandbox: Sandbox) -> None:
     answer = await caller.feed(SAMPLE)
     assert (answer.http, answer.status, answer.codes) == (200, SUCCESS, [])
@@ -312,7 +311,6 @@ async def test_a_message_that_is_not_soap_is_a_fault(caller: Caller, case: str) 
     assert caller.sandbox.ledger.verdict().complete_bodies == 1
 
 
-@pytest.mark.req("SC.DMP/CONF.03")
 async def test_a_new_version_replaces_the_old_one(caller: Caller) -> None:
     await caller.feed(SAMPLE)
     old = caller.sandbox.store.document(SAMPLE.unique_id)
