@@ -10,7 +10,7 @@ class ApiLimits:
     """What one caller may cost.
 
     Attributes:
-        body_bytes: largest document.
+        body_bytes: largest document: what preparation accepts, so that nothing is taken and then refused for its size.
         metadata_bytes: largest metadata, and largest JSON body.
         parts: most parts of a multipart body.
         header_line_bytes: longest request line or header.
@@ -28,7 +28,7 @@ class ApiLimits:
         stop_s: how long requests under way may take to end at shutdown.
     """
 
-    body_bytes: int = 50 * 1024 * 1024
+    body_bytes: int = 25_000_000
     metadata_bytes: int = 256 * 1024
     parts: int = 8
     header_line_bytes: int = 8190
