@@ -74,7 +74,6 @@ async def test_a_correction_supersedes_what_has_not_left(lgc: Client, harness: A
     assert second.order.set_id == first.order.set_id
 
 
-@pytest.mark.req("DMP/va1.16")
 async def test_a_correction_replaces_what_was_sent_and_waits_for_what_is_in_doubt(
     lgc: Client, harness: ApiHarness
 ) -> None:

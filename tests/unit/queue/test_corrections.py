@@ -75,7 +75,6 @@ async def test_the_correction_of_a_document_that_left_waits_for_its_verdict(
         assert (found[0].waiting, found[0].set_id) == (None, sent.set_id)
 
 
-@pytest.mark.req("DMP/va1.16")
 async def test_what_did_not_arrive_is_superseded_by_the_correction_that_waited(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -123,7 +122,6 @@ async def test_what_replaces_a_forged_row_is_not_prepared(tmp_path: Path, clock:
         assert (await store.counts())["quarantined"] == 1
 
 
-@pytest.mark.req("DMP/va1.16")
 async def test_a_version_that_is_no_longer_there_is_not_named(tmp_path: Path, clock: FakeClock) -> None:
     async with opened(tmp_path, clock) as store:
         order_id = await ready(store, clock, 1)

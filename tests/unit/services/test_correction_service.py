@@ -21,7 +21,6 @@ async def sent(practice: Office) -> None:
     await practice.dispatch.send(await practice.claimed("cr-1"))
 
 
-@pytest.mark.req("DMP/va1.16")
 @pytest.mark.parametrize("arrives", [True, False])
 async def test_a_correction_made_in_doubt_follows_the_verdict(tmp_path: Path, arrives: bool) -> None:
     async with office(tmp_path) as practice:
@@ -52,7 +51,6 @@ async def test_a_correction_made_in_doubt_follows_the_verdict(tmp_path: Path, ar
     assert list(practice.dmp.held)[-1] == newer.unique_id
 
 
-@pytest.mark.req("DMP/va1.16")
 async def test_a_version_deleted_there_is_not_named(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
         await sent(practice)
