@@ -6,7 +6,7 @@ import hashlib
 from typing import Final
 
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.orders import OrderEvent, OrderId, OrderState
+from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
 from vaguemestre_queue import rows, transitions
@@ -112,8 +112,3 @@ def first_byte(
         columns |= keep(connection, context, order_id, SIGNATURE, signature)
     new = transitions.transition(connection, context, row, OrderEvent.FIRST_BYTE, AGENT_ACTOR, changes, columns=columns)
     return rows.order_of(new)
-
-
-def is_prepared(row: Row) -> bool:
-    """Say whether an order's document was built."""
-    return row["prepared_digest"] is not None and OrderState(rows.as_text(row["state"])) is not OrderState.PREPARING

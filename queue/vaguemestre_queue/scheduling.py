@@ -8,7 +8,7 @@ from typing import Final
 
 from vaguemestre_core.deferral import overdue_schedule
 from vaguemestre_core.errors import StoreError
-from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
+from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_queue import ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection, Value
@@ -270,8 +270,3 @@ def moving(connection: Connection, context: Context) -> list[Row]:
 def state_of(row: Row) -> OrderState:
     """Return the state of a row."""
     return OrderState(rows.as_text(row["state"]))
-
-
-def id_of(row: Row) -> OrderId:
-    """Return the order id of a row."""
-    return OrderId(rows.as_text(row["order_id"]))
