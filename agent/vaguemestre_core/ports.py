@@ -152,7 +152,10 @@ class StorePort(Protocol):
         """Cancel, or record that it was asked, or say that it is too late."""
 
     async def put_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
-        """Hold an order that has not left. Raises Conflict TOO_LATE."""
+        """Hold an order that has not left; one on the wire keeps the hold for the day it comes back.
+
+        Raises Conflict TOO_LATE: it is over.
+        """
 
     async def lift_hold(self, order_id: OrderId, hold: HoldKind, actor: Actor, cause: str) -> Order:
         """Lift a hold; lifting an absent one changes nothing."""

@@ -167,7 +167,7 @@ def _hold_or_free(
     found = connection.run(
         "SELECT o.order_id FROM orders AS o JOIN documents AS d USING (document_id) WHERE d.patient = ? "
         "AND o.quarantined = 0 AND o.kind IN ('dmp.submit', 'dmp.replace') AND o.state IN "
-        "('preparing', 'deferred', 'ready', 'claimed', 'in_doubt', 'offered', 'entrusted')",
+        "('preparing', 'deferred', 'ready', 'claimed', 'sending', 'in_doubt', 'offered', 'entrusted')",
         [subject],
     )
     for (order_id,) in found:

@@ -220,14 +220,17 @@ def cancel(
     return CancelAnswer.TOO_LATE, rows.order_of(row)
 
 
-# States in which a hold still keeps something from leaving.
-_CAN_BE_HELD: Final = frozenset(OrderState) - SETTLED - {OrderState.SENDING}
+# States in which a hold keeps something from leaving, or may: what is on the wire can come back.
+_CAN_BE_HELD: Final = frozenset(OrderState) - SETTLED
 
 
 def put_hold(
     connection: Connection, context: Context, row: Row, hold: HoldKind, actor: Actor, cause: str, changes: list[Change]
 ) -> Row:
-    """Hold an order; a CLAIMED one goes back to READY so that nothing leaves. Raises Conflict TOO_LATE."""
+    """Hold an order; a CLAIMED one goes back to READY so that nothing leaves. Raises Conflict TOO_LATE.
+
+    One that is SENDING or IN_DOUBT keeps the hold: it does not stop the bytes under way, only the next try.
+    """
     state = OrderState(rows.as_text(row["state"]))
     holds = rows.holds_of(row["holds"])
     if hold in holds:

@@ -109,11 +109,15 @@ def local(instant: datetime | None) -> str:
     return "-" if instant is None else instant.astimezone().strftime("%d/%m/%Y %H:%M:%S")
 
 
+_ON_THE_WIRE: Final = frozenset({"sending", "in_doubt"})
+
+
 def situation(order: wire.Order) -> str:
     """Return where an order is, in words."""
     words = [STATES.get(order.state, order.state)]
     if order.holds:
-        words.append("bloqué (" + ", ".join(order.holds) + ")")
+        blocked = "à bloquer s'il revient" if order.state in _ON_THE_WIRE else "bloqué"
+        words.append(f"{blocked} ({', '.join(order.holds)})")
     elif order.waiting is not None:
         words.append(WAITS.get(order.waiting, order.waiting))
     if order.cancel_requested:

@@ -282,6 +282,7 @@ class RegisteredDocument:
     availability: Availability
     repository_unique_id: str | None
     patient_id: str | None
+    source_patient_id: str | None
     confidentiality_codes: tuple[str, ...]
     extrinsic: etree._Element | None = field(default=None, compare=False)
 
@@ -335,6 +336,7 @@ def _registered(element: etree._Element) -> RegisteredDocument:
         availability=_availability(status),
         repository_unique_id=_slot_value(element, "repositoryUniqueId"),
         patient_id=identifiers.get(_DOC_PATIENT_ID),
+        source_patient_id=_slot_value(element, "sourcePatientId"),
         confidentiality_codes=tuple(
             code
             for item in element.findall(f"{{{RIM}}}Classification")

@@ -250,7 +250,7 @@ class MemoryBackend(MemoryPairing):
     async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
         """Hold an order that has not left."""
         order = await self.order(client, order_id)
-        if order.state in CANCEL_ASKED_ONLY | SETTLED:
+        if order.state in SETTLED:
             raise Conflict("TOO_LATE")
         return self._change(order, "order.hold", actor, holds=order.holds | {HoldKind.PERSON})
 

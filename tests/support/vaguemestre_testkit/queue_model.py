@@ -223,7 +223,7 @@ class StoreBesideModel(RuleBasedStateMachine):
     def expect_hold(self, order: Expected, hold: HoldKind) -> bool:
         if hold in order.holds:
             return True
-        if order.state in SETTLED or order.state is S.SENDING:
+        if order.state in SETTLED:
             return False
         order.holds.add(hold)
         if order.state is S.CLAIMED:

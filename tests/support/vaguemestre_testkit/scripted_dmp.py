@@ -159,7 +159,7 @@ class ScriptedDmp:
         if there is None:
             return ReferenceAnswer(presence=Presence.ABSENT)
         return ReferenceAnswer(
-            presence=presence_of(there, hash_sha1=entry.hash_sha1, size=entry.size),
+            presence=presence_of(there, entry),
             entry_uuid=there.entry_uuid,
             logical_id=there.lid,
             version=there.version_number,
@@ -282,6 +282,7 @@ class ScriptedDmp:
             availability=Availability.APPROVED,
             repository_unique_id="1.2.250.1.999.4",
             patient_id=entry.patient_id,
+            source_patient_id=entry.source_patient_id,
             confidentiality_codes=tuple(concept.code for concept in entry.confidentiality_codes),
         )
         replaced = self.held.get(entry.replaced_unique_id or "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,9 @@ from vaguemestre_agent.adapters.http import (
 )
 from vaguemestre_agent.profiles.loader import shipped_profile
 from vaguemestre_core.outcomes import Certainty, ExistenceAnswer, Presence
+from vaguemestre_documents.cda.build import build_cda_n1
+from vaguemestre_documents.xds.metadata import document_entry_from_cda
+from vaguemestre_testkit import cda_samples
 
 PROFILE = shipped_profile("sandbox")
 MESSAGE_ID = "urn:uuid:00000000-0000-4000-8000-000000000001"
@@ -28,6 +33,9 @@ S = "http://www.w3.org/2003/05/soap-envelope"
 STATUS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:"
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 UNIQUE_ID = "1.2.250.1.999.1.1.20.1001"
+OURS = replace(
+    document_entry_from_cda(build_cda_n1(cda_samples.request()), visibility=frozenset()), hash_sha1="ab" * 20, size=12
+)
 
 
 def envelope(payload: str, relates_to: str | None = MESSAGE_ID) -> bytes:
@@ -278,7 +286,31 @@ def test_presence(text: str, expected: Presence) -> None:
     found = read_own_reference(objects(text), UNIQUE_ID, {})
     assert isinstance(found, Found)
     assert found.document is not None
-    assert presence_of(found.document, hash_sha1="ab" * 20, size=12) is expected
+    assert presence_of(found.document, OURS) is expected
+
+
+@pytest.mark.parametrize(
+    ("digest", "patient", "source", "expected"),
+    [
+        ("", OURS.patient_id, OURS.source_patient_id, Presence.SAME),
+        ("", OURS.patient_id, None, Presence.SAME),
+        ("", f"999{OURS.patient_id}", None, Presence.OTHER),
+        ("", f"999{OURS.patient_id}", OURS.source_patient_id, Presence.OTHER),
+        ("", None, f"999{OURS.source_patient_id}", Presence.OTHER),
+        ("", "42^^^&1.2.3.4&ISO^PI", None, Presence.SAME),  # another authority's number: nothing to compare
+        ("", "unreadable", None, Presence.SAME),
+        # The very bytes, which name their patient: the registry may have merged two numbers since.
+        ("ab" * 20, f"999{OURS.patient_id}", None, Presence.SAME),
+    ],
+)
+def test_without_a_hash_the_patient_is_compared(
+    digest: str, patient: str | None, source: str | None, expected: Presence
+) -> None:
+    found = read_own_reference(objects(entry(digest=digest, size="")), UNIQUE_ID, {})
+    assert isinstance(found, Found)
+    assert found.document is not None
+    there = replace(found.document, patient_id=patient, source_patient_id=source)
+    assert presence_of(there, OURS) is expected
 
 
 # --- TD0.2 -----------------------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ class QueueMachine(StoreBesideModel):
         (self.opposed.add if opposed else self.opposed.discard)(name)
         assert self.run(self.store.patient_opposed(Personal(name)))[0] is opposed
         for order in self.orders:
-            if order.patient == name and order.state not in SETTLED | {S.SENDING}:
+            if order.patient == name and order.state not in SETTLED:
                 if opposed:
                     self.expect_hold(order, HoldKind.OPPOSITION)
                 else:

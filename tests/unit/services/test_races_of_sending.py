@@ -69,6 +69,30 @@ async def test_a_cancellation_asked_while_the_outcome_is_written_is_honoured(tmp
         assert (await read(order.order_id)).state is S.CANCELLED
 
 
+@pytest.mark.req("SC.DMP/ALI/PROG.03")
+@pytest.mark.parametrize(
+    ("sign", "expected"), [(Sign.NO_SESSION, S.READY), (Sign.CUT, S.IN_DOUBT), (Sign.SUCCESS, S.SENT)]
+)
+async def test_a_hold_asked_while_it_is_sent_counts_if_it_comes_back(tmp_path: Path, sign: Sign, expected: S) -> None:
+    async with office(tmp_path) as practice:
+        order = await practice.claimed()
+        gate = asyncio.Event()
+        practice.dmp.submissions.append(Step(gate=gate, sign=sign))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(practice.dispatch.send(order))
+            await practice.reaches(order, S.SENDING)
+            held = await practice.backend.hold(practice.client, order.order_id, SECRETARY)
+            gate.set()
+        now = await practice.now(order)
+        await practice.adopt()
+        practice.clock.advance(3600)
+        claimed = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+
+    assert (held.state, held.holds) == (S.SENDING, frozenset({HoldKind.PERSON}))
+    assert (now.state, now.holds) == (expected, frozenset({HoldKind.PERSON}))
+    assert claimed is None
+
+
 # A sender that was overtaken
 
 

@@ -292,7 +292,7 @@ class EsanteDmp:
         else:
             there = found.document
             answer = ReferenceAnswer(
-                presence=presence_of(there, hash_sha1=entry.hash_sha1, size=entry.size),
+                presence=presence_of(there, entry),
                 entry_uuid=there.entry_uuid,
                 logical_id=there.lid,
                 version=there.version_number,

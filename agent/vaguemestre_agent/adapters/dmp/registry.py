@@ -18,6 +18,8 @@ from vaguemestre_agent.adapters.dmp.soap import code_text
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.ids import check_oid
 from vaguemestre_core.outcomes import Presence
+from vaguemestre_documents.xds.hl7v2 import parse_cx
+from vaguemestre_documents.xds.metadata import DocumentEntry
 from vaguemestre_documents.xds.registry_objects import Availability, RegisteredDocument, parse_extrinsic_objects
 
 FEED_ACTION: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
@@ -145,13 +147,32 @@ def read_own_reference(payload: etree._Element, unique_id: str, own_codes: Mappi
     return Found(document=max(found, key=lambda document: document.version_number or 0, default=None))
 
 
-def presence_of(document: RegisteredDocument, *, hash_sha1: str, size: int) -> Presence:
-    """Compare an entry with our bytes; what the registry does not give cannot differ."""
+def presence_of(document: RegisteredDocument, entry: DocumentEntry) -> Presence:
+    """Compare an entry with ours; what the registry does not give cannot differ.
+
+    The same hash is the same bytes, patient included. Without one, the patient is compared too.
+    """
     if document.availability is Availability.DELETED:
         # It was there: sending it again would undo somebody's deletion.
         return Presence.SAME
-    if document.hash_sha1 is not None and document.hash_sha1.lower() != hash_sha1.lower():
+    if document.size is not None and document.size != entry.size:
         return Presence.OTHER
-    if document.size is not None and document.size != size:
-        return Presence.OTHER
-    return Presence.SAME
+    if document.hash_sha1 is not None:
+        return Presence.SAME if document.hash_sha1.lower() == entry.hash_sha1.lower() else Presence.OTHER
+    theirs = _identifiers(document.patient_id, document.source_patient_id)
+    ours = _identifiers(entry.patient_id, entry.source_patient_id)
+    # Only numbers given by the same authority can contradict each other.
+    both = theirs.keys() & ours.keys()
+    return Presence.OTHER if any(theirs[oid].isdisjoint(ours[oid]) for oid in both) else Presence.SAME
+
+
+def _identifiers(*texts: str | None) -> dict[str, frozenset[str]]:
+    """Return the patient's numbers by the OID of who gave them; what cannot be read says nothing."""
+    found: dict[str, frozenset[str]] = {}
+    for text in texts:
+        try:
+            value, oid = parse_cx(text or "")
+        except InvalidInput:
+            continue
+        found[oid] = found.get(oid, frozenset()) | {value}
+    return found
