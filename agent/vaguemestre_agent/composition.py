@@ -204,6 +204,7 @@ async def running_agent(
                         ghostscript_s=settings.preparation.deadline_s / 2,
                         scratch=str(paths.state / SCRATCH_FOLDER),
                     ),
+                    footer=settings.footer,
                 )
             )
         )

@@ -19,7 +19,7 @@ from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.retry import RetryPolicy
-from vaguemestre_documents.pdf.policy import PdfaMode
+from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
 ENVIRONMENT_PREFIX: Final = "VAGUEMESTRE_"
 SETTINGS_FILE: Final = "agent.toml"
@@ -109,6 +109,7 @@ class Settings:
     agent: AgentSettings = field(default_factory=AgentSettings)
     services: ServiceSettings = field(default_factory=ServiceSettings)
     preparation: PreparationSettings = field(default_factory=PreparationSettings)
+    footer: FooterPolicy = field(default_factory=FooterPolicy)
     deferral: DeferralPolicy = field(default_factory=DeferralPolicy)
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -140,7 +141,16 @@ def parse_settings(tables: Mapping[str, object]) -> Settings:
     return settings
 
 
-T = TypeVar("T", AgentSettings, ServiceSettings, PreparationSettings, DeferralPolicy, DispatchSettings, RetryPolicy)
+T = TypeVar(
+    "T",
+    AgentSettings,
+    ServiceSettings,
+    PreparationSettings,
+    FooterPolicy,
+    DeferralPolicy,
+    DispatchSettings,
+    RetryPolicy,
+)
 
 
 def _merge(section: T, table: Mapping[str, object], name: str) -> T:

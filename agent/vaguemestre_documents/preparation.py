@@ -29,11 +29,12 @@ from vaguemestre_documents.cda.request import (
 )
 from vaguemestre_documents.codes import MediaType
 from vaguemestre_documents.document_metadata import DocumentMetadata, MetadataInvalid, ReadyMetadata
+from vaguemestre_documents.footer import paragraphs
 from vaguemestre_documents.hl7time import Hl7Time
 from vaguemestre_documents.metadata_parsing import parse_document_metadata, parse_ready_metadata
 from vaguemestre_documents.metadata_schema import MetadataFinding
 from vaguemestre_documents.pdf.faults import SENTENCES as PDF_SENTENCES
-from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
+from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode, PdfPolicy
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_documents.sentences import SENTENCES
 from vaguemestre_documents.xds.metadata import document_entry_from_cda
@@ -64,6 +65,7 @@ class PreparationRequest:
     for_dmp: bool
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     pdf: PdfPolicy = field(default_factory=PdfPolicy)
+    footer: FooterPolicy = field(default_factory=FooterPolicy)
 
     def __repr__(self) -> str:
         return f"PreparationRequest({REDACTED}, {self.media_type!r}, {len(self.body)} bytes)"
@@ -138,29 +140,51 @@ def _bare(media_type: str) -> str:
 def _build(request: PreparationRequest, metadata: DocumentMetadata) -> PreparationResult:
     media_type = require_media_type(_bare(request.media_type))
     report = inspect_body(media_type, request.body, max_bytes=request.max_body_bytes)
-    content, report, converted = _conform(request, media_type, report)
+    given, added = _with_footer(request, metadata, media_type, report)
+    content, report, converted = _conform(request.pdf, given, media_type, report)
     cda = build_cda_n1(_cda_request(request, metadata, Body(media_type=media_type, content=content)))
     is_qualified = metadata.patient.status is IdentityStatus.QUALIFIEE
     header, warnings = _checked(cda, for_dmp=request.for_dmp, is_ins_allowed=is_qualified)
     entry = document_entry_from_cda(cda, visibility=metadata.visibility, class_code=metadata.document_type.class_code)
-    return _result(PreparedDocument(cda=cda, entry=entry), header, report, (*warnings, *converted))
+    return _result(PreparedDocument(cda=cda, entry=entry), header, report, (*warnings, *added, *converted))
+
+
+def _with_footer(
+    request: PreparationRequest, metadata: DocumentMetadata, media_type: MediaType, report: BodyReport
+) -> tuple[bytes, tuple[MetadataFinding, ...]]:
+    """Return the body with what the practice wants below its last page, and what to say of it."""
+    said = paragraphs(request.footer, metadata)
+    if not said:
+        return request.body, ()
+    if media_type is not MediaType.PDF:
+        return request.body, _pdf_findings("FOOTER_LEFT_OUT")
+    # Loaded in the worker only, like all that reads a PDF.
+    from vaguemestre_documents.pdf.footer import FooterLeftOut, with_footer
+    from vaguemestre_documents.pdf.values import PdfRefused
+
+    try:
+        return with_footer(request.body, said, claims_pdfa=report.is_pdfa_claimed is True), ()
+    except FooterLeftOut:
+        return request.body, _pdf_findings("FOOTER_LEFT_OUT")
+    except PdfRefused as refused:
+        raise _Refused(_pdf_findings("FOOTER_NOT_POSSIBLE", refused.fault)) from None
 
 
 def _conform(
-    request: PreparationRequest, media_type: MediaType, report: BodyReport
+    policy: PdfPolicy, body: bytes, media_type: MediaType, report: BodyReport
 ) -> tuple[bytes, BodyReport, tuple[MetadataFinding, ...]]:
     """Return the body to embed as the policy wants PDF, and what to say of it."""
-    if media_type is not MediaType.PDF or request.pdf.mode is PdfaMode.ACCEPT:
-        return request.body, report, ()
+    if media_type is not MediaType.PDF or policy.mode is PdfaMode.ACCEPT:
+        return body, report, ()
     # Loaded in the worker only, and only by who asks for it: a native parser has no place in the agent's own process.
     from vaguemestre_documents.pdf.conformity import Converted, convert, pdfa_faults
 
-    faults = pdfa_faults(request.body)
+    faults = pdfa_faults(body)
     if not faults:
-        return request.body, report, ()
-    if request.pdf.mode is PdfaMode.REQUIRE:
+        return body, report, ()
+    if policy.mode is PdfaMode.REQUIRE:
         raise _Refused(_pdf_findings("PDFA_REQUIRED", *faults))
-    outcome = convert(request.body, request.pdf)
+    outcome = convert(body, policy)
     if isinstance(outcome, Converted):
         return outcome.content, BodyReport(is_pdfa_claimed=True), _pdf_findings("PDFA_CONVERTED")
     raise _Refused(_pdf_findings("PDFA_NOT_POSSIBLE", *outcome))

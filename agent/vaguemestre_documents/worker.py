@@ -7,7 +7,8 @@ Frame, both ways: length of the JSON part, length of the bytes part (4 bytes eac
 
 * request JSON: ``media_type``, ``metadata`` (object), ``identifiers`` {``document_id``, ``set_id``, ``version``,
   ``replaces`` {``document_id``, ``version``} or null}, ``now`` (ISO 8601 with offset), ``for_dmp``,
-  ``max_body_bytes``, ``pdf`` {``mode``, ``ghostscript``, ``ghostscript_s``, ``scratch``}; bytes: the body.
+  ``max_body_bytes``, ``pdf`` {``mode``, ``ghostscript``, ``ghostscript_s``, ``scratch``},
+  ``footer`` {``mention``, ``types``, ``recipients``, ``ins``}; bytes: the body.
 * answer JSON: ``outcome`` ``prepared`` (with ``type_code``, ``unique_id``, ``set_id``, ``version``, ``level``,
   ``warnings``; bytes: the container of ``prepared.py``) or ``refused`` (with ``findings``; no bytes). A finding is
   {``code``, ``pointer``, ``sentence``}.
@@ -25,12 +26,12 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from vaguemestre_documents.body_inspection import DEFAULT_MAX_BODY_BYTES
 from vaguemestre_documents.cda.request import ReplacedVersion
-from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
+from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode, PdfPolicy
 from vaguemestre_documents.preparation import (
     FrozenIdentifiers,
     PreparationFailure,
@@ -120,6 +121,7 @@ def encode_request(request: PreparationRequest) -> bytes:
             "ghostscript_s": request.pdf.ghostscript_s,
             "scratch": request.pdf.scratch,
         },
+        "footer": asdict(request.footer),
     }
     return encode_frame(Frame(header=header, content=request.body))
 
@@ -150,6 +152,7 @@ def decode_request(frame: Frame) -> PreparationRequest:
             for_dmp=for_dmp,
             max_body_bytes=limit,
             pdf=_policy(header.get("pdf")),
+            footer=_footer(header.get("footer")),
         )
     except (KeyError, TypeError, ValueError):
         raise FrameError("request") from None
@@ -165,6 +168,19 @@ def _policy(value: object) -> PdfPolicy:
         ghostscript=str(value["ghostscript"]),
         ghostscript_s=float(value["ghostscript_s"]),
         scratch=str(value["scratch"]),
+    )
+
+
+def _footer(value: object) -> FooterPolicy:
+    if value is None:
+        return FooterPolicy()
+    if not isinstance(value, dict):
+        raise TypeError("footer")
+    return FooterPolicy(
+        mention=str(value["mention"]),
+        types=str(value["types"]),
+        recipients=value["recipients"] is True,
+        ins=value["ins"] is True,
     )
 
 

@@ -32,7 +32,7 @@ def rewrite(content: bytes, examination: Examination) -> bytes:
     with open_pdf(content) as pdf:
         _describe(pdf, described(snapshot))
         if Fault.COLOUR in examination.faults and CMYK not in examination.spaces:
-            _name_srgb(pdf)
+            name_srgb(pdf)
         if Fault.FILTER in examination.faults:
             _replace_lzw(pdf)
         if Fault.ANNOTATION in examination.faults:
@@ -65,7 +65,8 @@ def _describe(pdf: pikepdf.Pdf, values: Mapping[str, str]) -> None:
         del pdf.trailer.Info
 
 
-def _name_srgb(pdf: pikepdf.Pdf) -> None:
+def name_srgb(pdf: pikepdf.Pdf) -> None:
+    """Say that device colours are those of sRGB."""
     profile = pdf.make_stream(zlib.compress(icc.srgb_profile(), 9))
     profile.Filter, profile.N = pikepdf.Name.FlateDecode, 3
     intent = pikepdf.Dictionary(

@@ -16,6 +16,7 @@ import pytest
 from pikepdf import String
 
 from vaguemestre_documents.pdf.conformity import Converted, convert, pdfa_faults
+from vaguemestre_documents.pdf.footer import with_footer
 from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
 from vaguemestre_testkit import pdf_samples
 
@@ -67,6 +68,11 @@ def _everything_described(pdf: pikepdf.Pdf) -> None:
 )
 def test_what_we_rewrite_is_valid(change: pdf_samples.Change | None, tmp_path: Path) -> None:
     assert preflight(converted(pdf_samples.plain(change)), tmp_path) == ""
+
+
+def test_a_footer_leaves_it_valid(tmp_path: Path) -> None:
+    said = ["Destinataires : Dr Zoë Œuvrard ; Hôpital Bleu.", "Mention : « données » — 10 €. " * 40]
+    assert preflight(with_footer(pdf_samples.conforming(), said, claims_pdfa=True), tmp_path) == ""
 
 
 @pytest.mark.skipif(not GHOSTSCRIPT, reason="Ghostscript is not installed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from vaguemestre_documents.body_inspection import inspect_body
 from vaguemestre_documents.cda.build import build_cda_n1
 from vaguemestre_documents.cda.read import BodyLevel, parse_cda, read_n1_body
 from vaguemestre_documents.codes import MediaType
+from vaguemestre_documents.pdf.policy import FooterPolicy
 from vaguemestre_documents.preparation import (
     PreparationFailure,
     PreparationRequest,
@@ -240,8 +242,11 @@ def test_a_worker_short_of_memory_dies_alone_and_silent() -> None:
     assert b"226027505612368" not in done.stderr
 
 
-def test_a_request_survives_the_frame() -> None:
-    request = metadata_samples.preparation()
+@pytest.mark.parametrize(
+    "footer", [FooterPolicy(), FooterPolicy(mention="é\n«»", types="a b", recipients=True, ins=True)]
+)
+def test_a_request_survives_the_frame(footer: FooterPolicy) -> None:
+    request = replace(metadata_samples.preparation(), footer=footer)
     frame = read_frame(io.BytesIO(encode_request(request)))
     assert frame is not None
     assert decode_request(frame) == request

@@ -25,7 +25,7 @@ from vaguemestre_core.orders import OrderId
 from vaguemestre_core.ports import PreparationRefusal, PreparedBuild
 from vaguemestre_core.records import Order, StoredBody
 from vaguemestre_documents.cda.request import ReplacedVersion
-from vaguemestre_documents.pdf.policy import PdfPolicy
+from vaguemestre_documents.pdf.policy import FooterPolicy, PdfPolicy
 from vaguemestre_documents.preparation import FrozenIdentifiers, PreparationRequest
 from vaguemestre_documents.worker import DEFAULT_MEMORY_BYTES, encode_request
 
@@ -57,6 +57,7 @@ class WorkerPreparer:
         memory_bytes: bound of the worker's address space, where the system can bound it.
         max_body_bytes: longest body accepted.
         pdf: what is done with PDF that are not PDF/A-1; its scratch folder is emptied before each start of the worker.
+        footer: what is written below the last page of a PDF.
         command: how the worker is started; by default this interpreter and the module.
     """
 
@@ -68,12 +69,14 @@ class WorkerPreparer:
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         max_body_bytes: int = 25_000_000,
         pdf: PdfPolicy | None = None,
+        footer: FooterPolicy | None = None,
         command: tuple[str, ...] | None = None,
     ) -> None:
         self._zone = zone
         self._deadline_s = deadline_s
         self._max_body_bytes = max_body_bytes
         self._pdf = PdfPolicy() if pdf is None else pdf
+        self._footer = FooterPolicy() if footer is None else footer
         worker = (sys.executable, "-m", "vaguemestre_documents.worker", "--memory-bytes", str(memory_bytes))
         self._command = worker if command is None else command
         self._process: Process | None = None
@@ -145,6 +148,7 @@ class WorkerPreparer:
             for_dmp=order.kind.service == "dmp",
             max_body_bytes=self._max_body_bytes,
             pdf=self._pdf,
+            footer=self._footer,
         )
 
     async def _exchange(self, frame: bytes) -> _Answer:
