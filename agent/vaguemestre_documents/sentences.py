@@ -29,6 +29,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "INS_INVALID": "Le matricule INS n'est pas valide.",
     "INS_WOULD_LEAK": "Un champ contient le matricule INS d'une identité qui n'est pas qualifiée.",
     "LOCAL_ID_INVALID": "Le numéro local du patient n'est pas valide.",
+    "MENTION_TOO_LONG": "La mention du bas de page est trop longue.",
     "METADATA_INVALID": "Les métadonnées ne suivent pas le schéma.",
     "METADATA_NOT_JSON": "Les métadonnées ne sont pas un objet JSON lisible.",
     "OID_INVALID": "Cet identifiant n'est pas un OID utilisable.",
