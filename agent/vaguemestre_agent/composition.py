@@ -73,6 +73,7 @@ class Parts:
         clock, random, failpoints: ports to the machine.
         around_store, around_dmp: wrappers.
         recovering: False leaves what was on the way on the way.
+        worker: how the preparation's worker is started; None: this interpreter and its module.
     """
 
     clock: ClockPort = field(default_factory=SystemClock)
@@ -81,6 +82,7 @@ class Parts:
     around_store: Callable[[StorePort], StorePort] = _same_store
     around_dmp: Callable[[DmpPort], DmpPort] = _same_dmp
     recovering: bool = True
+    worker: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,7 @@ async def running_agent(
                         scratch=str(paths.state / SCRATCH_FOLDER),
                     ),
                     footer=settings.footer,
+                    command=parts.worker,
                 )
             )
         )

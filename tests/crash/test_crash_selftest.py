@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_agent.adapters.system.failpoints import FAILPOINTS
-from vaguemestre_agent.selftest.crash import run, seeded
-from vaguemestre_agent.selftest.crash.run import CrashReport, run_crash
+from vaguemestre_agent.selftest.crash import life, seeded
+from vaguemestre_agent.selftest.crash.report import CrashReport
+from vaguemestre_agent.selftest.crash.run import run_crash
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,7 +22,7 @@ KILLS = 40
 @pytest.mark.timeout(300)
 @pytest.mark.req("SC.DMP/ALI/PROG.06", "SC.DMP/ALI/PROG.07")
 async def test_an_agent_killed_at_every_step_loses_nothing_and_sends_nothing_twice(tmp_path: Path) -> None:
-    report = await run_crash(KILLS, seed=20261124, folder=tmp_path)
+    report = await run_crash(KILLS, seed=20261124, folder=tmp_path, shards=3)
     assert report.is_clean, report
     assert report.kills == KILLS
     assert set(FAILPOINTS) <= set(report.at_failpoints), set(FAILPOINTS) - set(report.at_failpoints)
@@ -45,7 +46,7 @@ def _is_seen(bug: str, report: CrashReport) -> bool:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("bug", sorted(seeded.BUGS))
 async def test_a_seeded_bug_turns_it_red(tmp_path: Path, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "QUIET_S", 5.0)
+    monkeypatch.setattr(life, "QUIET_S", 5.0)
     report = await run_crash(3, seed=1, folder=tmp_path, bug=bug)
     assert not report.is_clean
     assert _is_seen(bug, report), report

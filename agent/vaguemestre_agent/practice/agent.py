@@ -14,6 +14,7 @@ from vaguemestre_agent.paths import agent_paths
 from vaguemestre_agent.practice.documents import DOCTOR, OID_ROOT
 from vaguemestre_agent.practice.processes import Child, start_module
 from vaguemestre_agent.practice.sandbox import SandboxFacts, open_proxy_session
+from vaguemestre_agent.practice.warming import WarmProcess
 from vaguemestre_api import wire
 from vaguemestre_api.client import Client, Credentials
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent
@@ -35,6 +36,7 @@ class Practice:
         credentials: the LGC's, once paired.
         detached: the agent outlives us.
         cookie: the LGC's own session at the proxy, once opened.
+        warm: what starts agents faster than a new interpreter, where there is one.
     """
 
     home: Path
@@ -44,10 +46,13 @@ class Practice:
     credentials: Credentials | None = None
     detached: bool = False
     cookie: tuple[str, str] | None = None
+    warm: WarmProcess | None = None
 
     async def start(self, extra: Mapping[str, str] | None = None) -> Child:
         """Start an agent; it may not be ready yet."""
         environment = {**self.environment, **(extra or {})}
+        if self.warm is not None:
+            return await self.warm.start(self.module, ["agent"], self.home, "agent", environment)
         return await start_module(self.module, ["agent"], self.home, "agent", environment, detached=self.detached)
 
     def client(self, timeout_s: float = 10.0) -> Client:

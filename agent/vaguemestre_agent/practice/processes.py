@@ -13,11 +13,35 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from vaguemestre_core.errors import ServiceError
 
 STOP_S: Final = 15.0
+
+
+class Running(Protocol):
+    """A process under way, ours or a warm process's (``asyncio.subprocess.Process`` is one)."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, minus the signal that killed it, or None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for its end; return its exit status."""
+
+    def send_signal(self, signal: int) -> None:
+        """Send it a signal."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it at once."""
 
 
 @dataclass(slots=True)
@@ -30,7 +54,7 @@ class Child:
         errors: file that receives its log.
     """
 
-    process: asyncio.subprocess.Process
+    process: Running
     output: Path
     errors: Path
     _ended: bool = field(default=False)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from vaguemestre_agent.selftest.crash.run import CrashReport, run_crash
+from vaguemestre_agent.selftest.crash.report import CrashReport
+from vaguemestre_agent.selftest.crash.run import run_crash
 
 EXIT_CLEAN: Final = 0
 EXIT_FAULTY: Final = 1
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--kills", type=int, default=40, metavar="N", help="nombre d'arrêts brutaux de l'agent")
     parser.add_argument("--seed", type=int, default=1, help="graine : même graine, mêmes choix")
+    parser.add_argument("--shards", type=int, default=1, metavar="N", help="cabinets menés de front, qui se partagent")
     parser.add_argument("--folder", type=Path, default=None, help="dossier vide où garder la base et les journaux")
     parser.add_argument("--json", action="store_true", help="résultat en JSON")
 
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace, write: Callable[[str], object] = sys.stdo
     with tempfile.TemporaryDirectory(prefix="vaguemestre-crash-") as temporary:
         folder = Path(temporary) if arguments.folder is None else arguments.folder
         folder.mkdir(parents=True, exist_ok=True)
-        report = asyncio.run(run_crash(arguments.kills, arguments.seed, folder, told))
+        report = asyncio.run(run_crash(arguments.kills, arguments.seed, folder, told, shards=arguments.shards))
     if arguments.json:
         write(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
     else:

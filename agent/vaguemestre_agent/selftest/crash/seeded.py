@@ -1,22 +1,16 @@
 """An agent with one bug put in on purpose: the crash self-test must see it, or it proves nothing.
 
-Run as ``python -m vaguemestre_agent.selftest.crash.seeded agent`` with ``VAGUEMESTRE_SEEDED_BUG`` = one of ``BUGS``.
-Never part of the agent itself.
+Never part of the agent itself; ``subject.py`` puts in what ``VAGUEMESTRE_SEEDED_BUG`` names.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from vaguemestre_agent.adapters.system.failpoints import from_environment
-from vaguemestre_agent.cli.logs import set_up_logging
 from vaguemestre_agent.composition import Parts
-from vaguemestre_agent.resident import run_agent
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.outcomes import Outcome
 from vaguemestre_core.ports import DmpPort, PreparedBuild, SendingContext, StorePort
@@ -101,15 +95,3 @@ BUGS: Final[Mapping[str, tuple[Callable[[], Parts], tuple[str, ...]]]] = Mapping
         "sending_after_first_byte": (lambda: Parts(around_dmp=_dmp), ("send.all_sent",)),
     }
 )
-
-
-def main() -> int:
-    """Run the agent with the bug that the environment names."""
-    set_up_logging()
-    parts, _ = BUGS[os.environ[VARIABLE]]
-    run_agent(replace(parts(), failpoints=from_environment(os.environ)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
