@@ -30,7 +30,8 @@ from queue_accept import ACTOR, make_acceptance, make_client, make_keys
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.adapters.system.random import SystemRandom
-from vaguemestre_core.orders import OrderState
+from vaguemestre_core.orders import ClientId, OrderState
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import people, rows
 from vaguemestre_queue.connection import Value, transaction
@@ -43,7 +44,7 @@ from vaguemestre_queue.store import Store
 SIZES = (1_000, 100_000, 1_000_000)
 READY_ONE_IN = 10
 BATCH, BATCHES = 10, 8
-PROFESSIONALS = frozenset({"899700000012"})
+RIGHTS = (SendingRight(professional="899700000012", clients=frozenset({ClientId("bench")})),)
 TARGET = 1.5
 
 
@@ -110,8 +111,8 @@ async def one_round(store: Store) -> None:
     """Do what the dispatcher does between two claims."""
     clock = SystemClock()
     await store.due(clock.now(), clock.boot_s(), clock.boot_id(), 100)
-    await store.wait_for_authority("dmp", PROFESSIONALS)
-    await store.doubtful("dmp", PROFESSIONALS, clock.now())
+    await store.wait_for_authority("dmp", RIGHTS)
+    await store.doubtful("dmp", RIGHTS, clock.now())
     await store.next_instant()
 
 
@@ -154,7 +155,7 @@ async def measure(root: Path, keys: StoreKeys, sizes: tuple[int, ...]) -> list[F
 
 async def must_claim(store: Store) -> None:
     """Claim, and see that something was claimed."""
-    assert await store.claim("dmp", PROFESSIONALS, SystemClock().now()) is not None
+    assert await store.claim("dmp", RIGHTS, SystemClock().now()) is not None
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> list[Figure]:

@@ -201,6 +201,7 @@ class Authority:
     means: str
     service: str
     station: str
+    proxy_client_id: str
     until: datetime | None = None
 
 

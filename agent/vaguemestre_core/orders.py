@@ -63,7 +63,6 @@ class OrderEvent(StrEnum):
     PREPARATION_REFUSED = "preparation_refused"
     DUE = "due"
     SEND_NOW = "send_now"
-    DEFER_AGAIN = "defer_again"
     OFFER = "offer"
     OFFER_ENDED = "offer_ended"
     CUSTODY_TAKEN = "custody_taken"
@@ -129,8 +128,8 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = Mapping
         # Its time came, or a person wants it out now.
         (_S.DEFERRED, _E.DUE): _S.READY,
         (_S.DEFERRED, _E.SEND_NOW): _S.READY,
-        # Overdue when the machine woke up: fresh undo minutes first.
-        (_S.READY, _E.DEFER_AGAIN): _S.DEFERRED,
+        # It waits for its next try: a person asks for it at once.
+        (_S.READY, _E.SEND_NOW): _S.READY,
         # Another workstation has the authority. An unanswered offer changes nothing.
         (_S.READY, _E.OFFER): _S.OFFERED,
         (_S.OFFERED, _E.OFFER_ENDED): _S.READY,
@@ -217,6 +216,8 @@ TERMINAL: Final = frozenset({_S.SENT, _S.CANCELLED, _S.SUPERSEDED, _S.ABANDONED}
 SETTLED: Final = TERMINAL | {_S.REJECTED, _S.UNREADABLE, _S.PREPARATION_FAILED}
 # From here it may leave (again): an order whose cancellation was asked is cancelled as soon as it comes here.
 MAY_LEAVE: Final = frozenset({_S.PREPARING, _S.DEFERRED, _S.READY, _S.CLAIMED})
+# What a person asked to send: it goes before what leaves by itself.
+ASKED_NOW: Final = frozenset({_E.SEND_NOW, _E.RESOLVED_NOT_SENT})
 # Owned elsewhere or on the wire: a cancellation can only be asked.
 CANCEL_ASKED_ONLY: Final = frozenset({_S.OFFERED, _S.ENTRUSTED, _S.SENDING, _S.IN_DOUBT})
 

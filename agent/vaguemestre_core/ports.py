@@ -30,6 +30,7 @@ from vaguemestre_core.records import (
     StoredBody,
 )
 from vaguemestre_core.redaction import Personal
+from vaguemestre_core.turns import SendingRight
 
 
 class ClockPort(Protocol):
@@ -182,14 +183,14 @@ class StorePort(Protocol):
             Conflict: TRANSITION_ILLEGAL.
         """
 
-    async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
-        """Take the next order that may leave now under one of these professionals, as CLAIMED, or None."""
+    async def claim(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Order | None:
+        """Take the next order that may leave now, of the first of these rights that has one, as CLAIMED, or None."""
 
-    async def doubtful(self, service: str, professionals: frozenset[str], now: datetime) -> Sequence[Order]:
-        """Return orders in doubt of these professionals whose next lookup is due."""
+    async def doubtful(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Sequence[Order]:
+        """Return orders in doubt whose next lookup is due, a few of each of these rights."""
 
-    async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
-        """Mark ``waiting=auth`` on READY orders of everybody else and remove it for these; return how many changed."""
+    async def wait_for_authority(self, service: str, rights: Sequence[SendingRight]) -> int:
+        """Mark ``waiting=auth`` on READY orders without a right, remove it for these; return how many changed."""
 
     async def next_instant(self) -> datetime | None:
         """Return the next instant at which something becomes due, or None."""

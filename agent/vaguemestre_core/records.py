@@ -370,7 +370,7 @@ class Authority:
         service: ``dmp`` or ``mss``.
         station: the workstation that holds it.
         until: when it ends at the latest, or None when unknown.
-        client_id: the client whose product profile it is bound to, or None.
+        proxy_client_id: the LGC it is bound to, as the proxy knows it: only that LGC's orders leave under it.
     """
 
     professional: str
@@ -378,7 +378,7 @@ class Authority:
     service: str
     station: str
     until: datetime | None
-    client_id: ClientId | None = None
+    proxy_client_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +392,7 @@ class ProxySession:
         opened_at: when it opened, as far as we know.
         until: when it ends at the latest.
         adopted: brought by the LGC, not opened by us.
+        proxy_client_id: the LGC it was opened for: only that LGC's orders leave in it.
     """
 
     national_id: str

@@ -10,16 +10,18 @@ from vaguemestre_core.deferral import overdue_schedule
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
 
+DOUBTS_OF_EACH: Final = 16  # doubts looked up in one round, of each professional and client
 CANDIDATES: Final = 16  # rows looked at in one claim: forged or dependent ones are passed over
 
 _CLAIMABLE: Final = (
-    f"{rows.SELECT} AS o WHERE state = 'ready' AND holds = '' AND quarantined = 0 AND professional = ? "
-    "AND next_attempt_at_us <= ? AND kind GLOB ? "
+    f"{rows.SELECT} AS o WHERE state = 'ready' AND holds = '' AND quarantined = 0 AND service = ? "
+    "AND professional = ? AND client_id = ? AND asked_now = ? AND next_attempt_at_us <= ? "
     "AND NOT EXISTS (SELECT 1 FROM orders AS e WHERE e.lane = o.lane AND e.seq < o.seq "
     "AND e.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned')) "
     "AND (predecessor IS NULL OR EXISTS (SELECT 1 FROM orders AS p WHERE p.order_id = o.predecessor "
@@ -56,16 +58,31 @@ def claim(
     connection: Connection,
     context: Context,
     service: str,
-    professionals: frozenset[str],
+    rights: Sequence[SendingRight],
     now: datetime,
     changes: list[Change],
 ) -> Order | None:
-    """Take the next order that may leave, or None."""
+    """Take the next order that may leave, of the first of these rights that has one, or None."""
+    for right in rights:
+        for asked_now in (1, 0) if right.asked_first else (0, 1):
+            row = _first_due(connection, context, service, right, asked_now, now)
+            if row is not None:
+                new = transitions.transition(
+                    connection, context, row, OrderEvent.CLAIM, AGENT_ACTOR, changes, columns={"waiting": None}
+                )
+                return rows.order_of(new)
+    return None
+
+
+def _first_due(
+    connection: Connection, context: Context, service: str, right: SendingRight, asked_now: int, now: datetime
+) -> Row | None:
+    """Return the first order of a right that may leave: one search of an index for each client."""
     best: Row | None = None
     best_rank: tuple[int, int] | None = None
-    for professional in sorted(professionals):
-        found = connection.run(_CLAIMABLE, [professional, rows.to_us(now), f"{service}.*", CANDIDATES])
-        for cells in found:
+    for client_id in sorted(right.clients):
+        params: list[Value] = [service, right.professional, client_id, asked_now, rows.to_us(now), CANDIDATES]
+        for cells in connection.run(_CLAIMABLE, params):
             row = authentic(connection, context, cells)
             if row is None or not (_dependencies_sent(connection, row) and _is_proved(connection, context, row)):
                 continue
@@ -73,12 +90,7 @@ def claim(
             if best_rank is None or rank < best_rank:
                 best, best_rank = row, rank
             break
-    if best is None:
-        return None
-    new = transitions.transition(
-        connection, context, best, OrderEvent.CLAIM, AGENT_ACTOR, changes, columns={"waiting": None}
-    )
-    return rows.order_of(new)
+    return best
 
 
 def _dependencies_sent(connection: Connection, row: Row) -> bool:
@@ -203,40 +215,44 @@ def _materialised(connection: Connection, context: Context, row: Row, changes: l
 
 
 def doubtful(
-    connection: Connection, context: Context, service: str, professionals: frozenset[str], now: datetime
+    connection: Connection, context: Context, service: str, rights: Sequence[SendingRight], now: datetime
 ) -> list[Order]:
-    """Return orders in doubt of these professionals whose next lookup is due."""
-    marks = ", ".join("?" for _ in professionals)
-    found = _authentic_rows(
-        connection,
-        context,
-        f"state = 'in_doubt' AND next_attempt_at_us <= ? AND kind GLOB ? AND professional IN ({marks}) "
-        "ORDER BY next_attempt_at_us LIMIT 32",
-        [rows.to_us(now), f"{service}.*", *sorted(professionals)],
-    )
+    """Return orders in doubt whose next lookup is due, a few of each of these rights, in their order."""
+    found: list[Row] = []
+    for right in rights:
+        for client_id in sorted(right.clients):
+            found += _authentic_rows(
+                connection,
+                context,
+                "state = 'in_doubt' AND professional = ? AND client_id = ? AND next_attempt_at_us <= ? "
+                "AND service = ? ORDER BY next_attempt_at_us LIMIT ?",
+                [right.professional, client_id, rows.to_us(now), service, DOUBTS_OF_EACH],
+            )
     return [rows.order_of(row) for row in found]
 
 
 def wait_for_authority(
-    connection: Connection, context: Context, service: str, professionals: frozenset[str], changes: list[Change]
+    connection: Connection, context: Context, service: str, rights: Sequence[SendingRight], changes: list[Change]
 ) -> int:
-    """Write ``waiting=auth`` on READY orders of everybody else, and remove it for these; return how many changed."""
-    marks = ", ".join("?" for _ in professionals)
-    params: list[Value] = [*sorted(professionals), f"{service}.*"]
+    """Write ``waiting=auth`` on READY orders without a right, and remove it for those with one; return how many."""
+    pairs = sorted((right.professional, client_id) for right in rights for client_id in right.clients)
+    inside = f"(professional, client_id) IN (VALUES {', '.join('(?, ?)' for _ in pairs)})" if pairs else "FALSE"
+    params: list[Value] = [*(cell for pair in pairs for cell in pair), service]
     found: list[Row] = []
     # One search for each value of waiting: each is a range of an index of the READY orders only.
     for waiting in WaitReason:
-        inside = "IN" if waiting is WaitReason.AUTH else "NOT IN"
-        where = f"state = 'ready' AND waiting = '{waiting.value}' AND professional {inside} ({marks}) AND kind GLOB ?"
+        here = inside if waiting is WaitReason.AUTH else f"NOT {inside}"
+        where = f"state = 'ready' AND waiting = '{waiting.value}' AND {here} AND service = ?"
         found += _authentic_rows(connection, context, f"{where} LIMIT 500", params)
-    where = f"state = 'ready' AND waiting IS NULL AND professional NOT IN ({marks}) AND kind GLOB ? LIMIT 500"
+    where = f"state = 'ready' AND waiting IS NULL AND NOT {inside} AND service = ? LIMIT 500"
     found += _authentic_rows(connection, context, where, params)
+    having = frozenset(pairs)
     for row in found:
-        here = row["professional"] in professionals
-        columns: Row = {"waiting": None if here else WaitReason.AUTH.value}
-        if here:
+        has_right = (row["professional"], row["client_id"]) in having
+        columns: Row = {"waiting": None if has_right else WaitReason.AUTH.value}
+        if has_right:
             columns["next_attempt_at_us"] = 0
-        detail = (("waiting", "" if here else WaitReason.AUTH.value),)
+        detail = (("waiting", "" if has_right else WaitReason.AUTH.value),)
         transitions.touch(connection, context, row, "order.waiting", AGENT_ACTOR, changes, columns, detail)
     return len(found)
 

@@ -35,6 +35,7 @@ from vaguemestre_core.records import (
     StoredBody,
 )
 from vaguemestre_core.redaction import Personal
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import bodies, ledger, people, recovery, relations, rows, scheduling, transitions
 from vaguemestre_queue.checkpoints import Checkpoints
@@ -354,22 +355,20 @@ class Store:
         now = self._context.clock.now()
         return await self._write(lambda c, out: scheduling.preparing(c, self._context, now, limit, out))
 
-    async def claim(self, service: str, professionals: frozenset[str], now: datetime) -> Order | None:
-        """Take the next order that may leave now under one of these professionals, or None."""
-        order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, professionals, now, out))
+    async def claim(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Order | None:
+        """Take the next order that may leave now, of the first of these rights that has one, or None."""
+        order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, rights, now, out))
         if order is not None:
             self._context.failpoints.hit("claimed")
         return order
 
-    async def doubtful(self, service: str, professionals: frozenset[str], now: datetime) -> Sequence[Order]:
-        """Return orders in doubt of these professionals whose next lookup is due."""
-        return await self._write(lambda c, _: scheduling.doubtful(c, self._context, service, professionals, now))
+    async def doubtful(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Sequence[Order]:
+        """Return orders in doubt whose next lookup is due, a few of each of these rights."""
+        return await self._write(lambda c, _: scheduling.doubtful(c, self._context, service, rights, now))
 
-    async def wait_for_authority(self, service: str, professionals: frozenset[str]) -> int:
+    async def wait_for_authority(self, service: str, rights: Sequence[SendingRight]) -> int:
         """Mark what waits for an authority; return how many changed."""
-        return await self._write(
-            lambda c, out: scheduling.wait_for_authority(c, self._context, service, professionals, out)
-        )
+        return await self._write(lambda c, out: scheduling.wait_for_authority(c, self._context, service, rights, out))
 
     # Bodies
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import (
+    ASKED_NOW,
     CANCEL_ASKED_ONLY,
     MAY_LEAVE,
     SETTLED,
@@ -133,6 +134,8 @@ def transition(
         raise Conflict("TRANSITION_ILLEGAL", state=before.value, event=event.value)
     now = context.clock.now()
     new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
+    if event in ASKED_NOW:
+        connection.run("UPDATE orders SET asked_now = 1 WHERE order_id = ?", [row["order_id"]])
     _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
     if new["cancel_requested"] and after in MAY_LEAVE:
         asked = (("cause", "asked"),)

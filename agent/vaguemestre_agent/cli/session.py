@@ -40,8 +40,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:
     authorities = ask(arguments, lambda client: client.session())
-    rows = [(item.professional, item.means, item.service, item.station, local(item.until)) for item in authorities]
-    header = ("PROFESSIONNEL", "MOYEN", "SERVICE", "POSTE", "JUSQU'À")
+    rows = [
+        (item.professional, item.means, item.service, item.station, item.proxy_client_id, local(item.until))
+        for item in authorities
+    ]
+    header = ("PROFESSIONNEL", "MOYEN", "SERVICE", "POSTE", "LOGICIEL", "JUSQU'À")
     console.give_table(authorities, header, rows, "Personne ne peut envoyer d'ici pour l'instant.")
     return Exit.OK
 

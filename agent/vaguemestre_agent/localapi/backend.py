@@ -135,8 +135,8 @@ class Backend(Protocol):
     async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
         """Close the session; raise NotFound SESSION_UNKNOWN."""
 
-    async def authorities(self) -> Sequence[Authority]:
-        """Return who may send from here now."""
+    async def authorities(self, client: Client) -> Sequence[Authority]:
+        """Return under whom this client's orders may leave from here now; admin: those of every LGC."""
 
     async def health(self) -> Health:
         """Return the state of the agent."""

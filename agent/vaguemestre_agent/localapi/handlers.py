@@ -189,7 +189,7 @@ async def set_patient_context(call: Call) -> Answer:
 
 async def get_session(call: Call) -> Answer:
     """Who may send from here."""
-    found = await call.backend.authorities()
+    found = await call.backend.authorities(call.caller)
     return Answer(content=wire.Session(authorities=tuple(mapping.authority_to_wire(item) for item in found)))
 
 

@@ -113,6 +113,7 @@ def authority_to_wire(authority: Authority) -> wire.Authority:
         service=authority.service,
         station=authority.station,
         until=authority.until,
+        proxy_client_id=authority.proxy_client_id,
     )
 
 

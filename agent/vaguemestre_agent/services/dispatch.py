@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -24,6 +25,7 @@ from vaguemestre_core.outcomes import Certainty, Outcome, Presence
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
 from vaguemestre_core.records import AGENT_ACTOR, Client, Order, OrderPatch
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_core.turns import SendingRight, Turns
 
 _log = logging.getLogger(__name__)
 SERVICE = "dmp"
@@ -89,7 +91,6 @@ class DispatchService:
     ) -> None:
         self._store = store
         self._dmp = dmp
-        self._sessions = sessions
         self._clock = clock
         self._random = random
         self._failpoints = failpoints
@@ -99,9 +100,8 @@ class DispatchService:
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
         self._exchanges = Exchanges(store, sessions, clock)
-        self._settling_service = SettlingService(
-            store, dmp, self._exchanges, sessions, clock, random, failpoints, retry
-        )
+        self._settling_service = SettlingService(store, dmp, self._exchanges, clock, random, failpoints, retry)
+        self._turns = Turns()
         self._draining = False
 
     @property
@@ -125,6 +125,10 @@ class DispatchService:
                     pause_s = STORE_RETRY_S
                 await self._wake.wait(self._clock, pause_s)
 
+    async def rights(self) -> Sequence[SendingRight]:
+        """Return for whom orders of which clients may leave now."""
+        return await self._exchanges.rights()
+
     async def drain(self) -> None:
         """Claim nothing more and wait for the sendings under way. Cancellation: they are then in doubt at restart."""
         self._draining = True
@@ -137,7 +141,7 @@ class DispatchService:
         if seen_boot_s is None or now_boot_s - seen_boot_s > self._settings.asleep_s:
             await self._refresh_overdue()
         await self._make_due()
-        await self._mark_waiting()
+        await self._store.wait_for_authority(SERVICE, await self.rights())
         await self._start_sendings(group)
         await self._start_settlings(group)
         return now_boot_s
@@ -152,12 +156,6 @@ class DispatchService:
         while await self._store.due(clock.now(), clock.boot_s(), clock.boot_id(), DUE_BATCH) == DUE_BATCH:
             continue
 
-    def _professionals(self) -> frozenset[str]:
-        return frozenset(a.professional for a in self._sessions.authorities() if a.service == SERVICE)
-
-    async def _mark_waiting(self) -> None:
-        await self._store.wait_for_authority(SERVICE, self._professionals())
-
     async def _pause_s(self) -> float:
         instant = await self._store.next_instant()
         if instant is None:
@@ -168,12 +166,13 @@ class DispatchService:
 
     async def _start_sendings(self, group: asyncio.TaskGroup) -> None:
         while not self._free.locked() and not self._draining:
-            professionals = self._professionals()
-            if not professionals:
+            rights = await self.rights()
+            if not rights:
                 return
-            order = await self._store.claim(SERVICE, professionals, self._clock.now())
+            order = await self._store.claim(SERVICE, self._turns.in_turn(rights), self._clock.now())
             if order is None:
                 return
+            self._turns.served(order.professional)
             await self._free.acquire()
             group.create_task(self._send_and_free(order), name="send")
 
@@ -311,13 +310,13 @@ class DispatchService:
     async def _give_back(
         self, order: Order, waiting: WaitReason | None, code: str, service_code: str | None = None
     ) -> None:
-        patch = self._later(order, waiting, code, service_code)
+        patch = await self._later(order, waiting, code, service_code)
         detail = (("code", code),)
         await self._exchanges.persist(
             lambda: self._store.apply(order.order_id, OrderEvent.UNCLAIM, AGENT_ACTOR, patch=patch, detail=detail)
         )
 
-    def _later(
+    async def _later(
         self,
         order: Order,
         waiting: WaitReason | None,
@@ -330,7 +329,7 @@ class DispatchService:
         A credential refused while the session is open (its VIHF, its signature) is no wait for a person's login: the
         attempts are spaced like those of a service in trouble, or they would follow each other without end.
         """
-        if waiting is WaitReason.AUTH and self._sessions.session_for(order.professional) is not None:
+        if waiting is WaitReason.AUTH and await self._exchanges.has_session(order):
             waiting = WaitReason.SERVICE
         counted = waiting is not WaitReason.AUTH
         delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=waiting, asked_s=asked_s)
@@ -356,7 +355,7 @@ class DispatchService:
                 now = await self._store.order(order.order_id)
                 if now.state is OrderState.SENDING and not started:
                     return now
-                event, patch = self._verdict(now, outcome)
+                event, patch = await self._verdict(now, outcome)
                 expect = frozenset({now.state})
                 try:
                     return await self._store.apply(
@@ -370,7 +369,7 @@ class DispatchService:
         if done.state is OrderState.IN_DOUBT:
             self._settling_service.know(done)
 
-    def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
+    async def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
         match outcome.certainty:
             case Certainty.DELIVERED:
                 done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
@@ -378,7 +377,9 @@ class DispatchService:
             case Certainty.REFUSED:
                 return OrderEvent.REFUSED, OrderPatch(failure_code=outcome.code, service_code=outcome.service_code)
             case Certainty.NOT_SENT:
-                patch = self._later(order, outcome.waiting, outcome.code, outcome.service_code, outcome.retry_after_s)
+                patch = await self._later(
+                    order, outcome.waiting, outcome.code, outcome.service_code, outcome.retry_after_s
+                )
                 if order.state is OrderState.CLAIMED:
                     return OrderEvent.UNCLAIM, patch
                 if order.cancel_requested:
@@ -396,8 +397,9 @@ class DispatchService:
                 assert_never(never)
 
     async def _start_settlings(self, group: asyncio.TaskGroup) -> None:
-        for order in await self._store.doubtful(SERVICE, self._professionals(), self._clock.now()):
-            if order.order_id in self._settling or self._sessions.session_for(order.professional) is None:
+        rights = self._turns.in_turn(await self.rights())
+        for order in await self._store.doubtful(SERVICE, rights, self._clock.now()):
+            if order.order_id in self._settling:
                 continue
             self._settling.add(order.order_id)
             group.create_task(self._settle_and_forget(order), name="settle")

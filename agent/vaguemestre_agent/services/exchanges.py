@@ -6,7 +6,7 @@ Owns no order of steps. A verdict known is never forgotten for a full disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from vaguemestre_agent.services.clients import client_of
@@ -14,6 +14,7 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.ports import ClockPort, SendingContext, StorePort
 from vaguemestre_core.records import Client, Order
+from vaguemestre_core.turns import SendingRight
 
 _log = logging.getLogger(__name__)
 STORE_RETRY_S = 5.0
@@ -31,11 +32,19 @@ class Exchanges:
 
     async def context(self, order: Order) -> tuple[SendingContext | None, Client | None]:
         """Return under whose session and product an order leaves, or None for it, and the order's client."""
-        session = self._sessions.session_for(order.professional)
         client = await client_of(self._store, order)
+        session = None if client is None else self._sessions.session_for(order.professional, client)
         if session is None or client is None or client.product is None:
             return None, client
         return SendingContext(session=session, product=client.product), client
+
+    async def has_session(self, order: Order) -> bool:
+        """Say whether a session is open in which an order may leave."""
+        return (await self.context(order))[0] is not None
+
+    async def rights(self) -> Sequence[SendingRight]:
+        """Return for whom orders of which clients may leave now."""
+        return self._sessions.rights(await self._store.clients())
 
     async def lost(self, context: SendingContext) -> None:
         """Forget a session at once; its ledger line waits for the store, and never takes a verdict with it."""

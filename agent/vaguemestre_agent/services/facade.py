@@ -182,9 +182,9 @@ class AgentBackend:
         """Close the session."""
         await self.sessions.close(client, national_id, actor)
 
-    async def authorities(self) -> Sequence[Authority]:
+    async def authorities(self, client: Client) -> Sequence[Authority]:
         """Return who may send from here now."""
-        return self.sessions.authorities()
+        return self.sessions.authorities(client)
 
     async def health(self) -> Health:
         """Return the state of the agent: ready when it accepts; an item says what else is missing."""

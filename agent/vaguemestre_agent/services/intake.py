@@ -79,7 +79,7 @@ class IntakeService:
         policy = self.policy
         if upload.send_now:
             policy = replace(policy, mode=DeferralMode.DELAY, delay_s=0.0)
-        session = self.sessions.session_for(summary.ps_idnat)
+        session = self.sessions.session_for(summary.ps_idnat, client)
         return Acceptance(
             client_id=client.client_id,
             client_ref=upload.client_ref,

@@ -133,9 +133,13 @@ class OrderService:
         return await self.store.cancel(order_id, actor)
 
     async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
-        """Let a deferred order leave now: a person's gesture ends the undo minutes. Raises Conflict."""
+        """Let an order leave now: a person's gesture ends the undo minutes, or the wait for a next try.
+
+        It goes before what leaves by itself. Raises Conflict TRANSITION_ILLEGAL.
+        """
         await self.order(client, order_id)
-        return await self.store.apply(order_id, OrderEvent.SEND_NOW, actor)
+        patch = OrderPatch(clear=frozenset({"waiting", "next_attempt_at_us"}))
+        return await self.store.apply(order_id, OrderEvent.SEND_NOW, actor, patch=patch)
 
     async def resolve(
         self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
@@ -168,10 +172,10 @@ class OrderService:
         opposed, version = await self.store.opposed(order_id)
         owner = await client_of(self.store, order)
         answers = examine(guard_input(order, opposed=opposed, fact_version=version, client=owner))
-        blocking, remedy = self._reason(order, answers)
+        blocking, remedy = self._reason(order, owner, answers)
         return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
 
-    def _reason(self, order: Order, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
+    def _reason(self, order: Order, owner: Client | None, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
         objections = [answer for answer in answers if not answer.passed]
         if order.state is OrderState.PREPARATION_FAILED:
             # A document for the DMP cannot be built without a qualified identity: that is the reason to tell.
@@ -186,7 +190,7 @@ class OrderService:
                 return _of_hold(answer.hold, [answer]) if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
         if order.state is not OrderState.READY:
             return _STATE_REASONS[order.state]
-        if self.sessions.session_for(order.professional) is None:
+        if owner is None or self.sessions.session_for(order.professional, owner) is None:
             return _WAITS[WaitReason.AUTH]
         if order.waiting is not None:
             return _WAITS[order.waiting]

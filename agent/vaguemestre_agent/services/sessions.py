@@ -1,7 +1,8 @@
 """Sessions of the Proxy e-santé: opened only because a person asked, kept in memory only, never opened silently.
 
-The state machine of each professional: CLOSED → (connect) PENDING → OPEN → CLOSED. A session ends by disconnect, by its
-time, or because the proxy said so. Source: psc-proxy contract, SC.PSC.14.
+A session belongs to one professional in one LGC, named by the clientId that the proxy knows: nothing of another LGC
+leaves in it. The state machine of each: CLOSED → (connect) PENDING → OPEN → CLOSED. A session ends by disconnect, by
+its time, or because the proxy said so. Source: psc-proxy contract, SC.PSC.14.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
 from vaguemestre_core.errors import Conflict, InvalidInput, NotFound, ServiceError, StoreError
+from vaguemestre_core.orders import ClientId
 from vaguemestre_core.ports import ClockPort, ConnectRefused, ProxyPort, RandomPort, StorePort
-from vaguemestre_core.records import AGENT_ACTOR, Actor, Authority, AuthorityMeans, Client, ProxySession
+from vaguemestre_core.records import AGENT_ACTOR, Actor, Authority, AuthorityMeans, Client, ProxySession, Scope
 from vaguemestre_core.redaction import Secret
+from vaguemestre_core.turns import SendingRight
 
 _log = logging.getLogger(__name__)
+_Key: TypeAlias = tuple[str, str]  # PS_IdNat, proxy clientId
 CHANNELS = frozenset({"CARD", "MOBILE"})
 SERVICES = ("dmp",)
 
@@ -55,8 +60,8 @@ class SessionService:
         self._longest_s = longest_s
         self._connect_s = connect_s
         self._changed = changed
-        self._open: dict[str, ProxySession] = {}
-        self._pending: set[str] = set()
+        self._open: dict[_Key, ProxySession] = {}
+        self._pending: set[_Key] = set()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, started: asyncio.Event) -> None:
@@ -69,18 +74,39 @@ class SessionService:
             finally:
                 self._group = None
 
-    def session_for(self, national_id: str) -> ProxySession | None:
-        """Return the open session of a professional, or None."""
-        session = self._open.get(national_id)
+    def session_for(self, national_id: str, client: Client) -> ProxySession | None:
+        """Return the session in which a client's orders may leave for a professional, or None."""
+        return None if client.product is None else self._living((national_id, client.product.proxy_client_id))
+
+    def _living(self, key: _Key) -> ProxySession | None:
+        session = self._open.get(key)
         if session is not None and session.until <= self._clock.now():
-            del self._open[national_id]
+            del self._open[key]
             return None
         return session
 
-    def authorities(self) -> Sequence[Authority]:
-        """Return who may send from here now."""
-        found = [self.session_for(national_id) for national_id in sorted(self._open)]
-        return [self._authority(session, service) for session in found if session is not None for service in SERVICES]
+    def sessions(self) -> Sequence[ProxySession]:
+        """Return the open sessions."""
+        return [session for key in sorted(self._open) if (session := self._living(key)) is not None]
+
+    def rights(self, clients: Sequence[Client]) -> Sequence[SendingRight]:
+        """Return for whom each of these clients' orders may leave from here now."""
+        found: dict[str, set[ClientId]] = {}
+        for session in self.sessions():
+            for client in clients:
+                if client.product is not None and client.product.proxy_client_id == session.proxy_client_id:
+                    found.setdefault(session.national_id, set()).add(client.client_id)
+        return [SendingRight(professional=who, clients=frozenset(found[who])) for who in sorted(found)]
+
+    def authorities(self, client: Client) -> Sequence[Authority]:
+        """Return who may send from here now, as far as this client is concerned; ``admin`` sees all."""
+        own = None if client.product is None else client.product.proxy_client_id
+        return [
+            self._authority(session, service)
+            for session in self.sessions()
+            if session.proxy_client_id == own or Scope.ADMIN in client.scopes
+            for service in SERVICES
+        ]
 
     def _authority(self, session: ProxySession, service: str) -> Authority:
         return Authority(
@@ -89,6 +115,7 @@ class SessionService:
             service=service,
             station=self._station,
             until=session.until,
+            proxy_client_id=session.proxy_client_id,
         )
 
     async def open(self, client: Client, national_id: str, channel: str, actor: Actor) -> tuple[str, str, float]:
@@ -102,18 +129,19 @@ class SessionService:
             raise InvalidInput("SESSION_CHANNEL_UNKNOWN")
         if client.product is None:
             raise InvalidInput("PRODUCT_PROFILE_MISSING")
-        if national_id in self._pending or self._group is None:
+        key = national_id, client.product.proxy_client_id
+        if key in self._pending or self._group is None:
             raise Conflict("SESSION_REQUEST_PENDING")
         request_id = f"{self._random.bits(96):024x}"
         binding = f"{self._random.bits(64) % 100:02d}"
-        self._pending.add(national_id)
+        self._pending.add(key)
         try:
             await self._tell("session.requested", actor, client, national_id, request_id)
             self._group.create_task(
                 self._connect(client, national_id, channel, binding, request_id, actor), name="session-connect"
             )
         except BaseException:
-            self._pending.discard(national_id)
+            self._pending.discard(key)
             raise
         return request_id, binding, self._connect_s
 
@@ -121,18 +149,19 @@ class SessionService:
         self, client: Client, national_id: str, channel: str, binding: str, request_id: str, actor: Actor
     ) -> None:
         assert client.product is not None
+        key = national_id, client.product.proxy_client_id
         try:
             answer = await self._proxy.connect(national_id, binding, client.product.proxy_client_id, channel)
         except Exception:  # noqa: BLE001 - not swallowed: the person is told that it failed, and so is the log
             _log.exception("session.unexpected", extra={"session_request": request_id})
             answer = ConnectRefused(code="UNEXPECTED", retry=True)
         finally:
-            self._pending.discard(national_id)
+            self._pending.discard(key)
         kind, code = "session.opened", ""
         if isinstance(answer, ConnectRefused):
             kind, code = "session.refused", answer.code
         else:
-            self._open[national_id] = answer
+            self._open[key] = answer
             self._changed()
         try:
             await self._tell(kind, actor, client, national_id, request_id, code)
@@ -172,18 +201,23 @@ class SessionService:
             proxy_client_id=client.product.proxy_client_id,
         )
         await self._tell("session.adopted", actor, client, national_id, "")
-        self._open[national_id] = session
+        self._open[national_id, session.proxy_client_id] = session
         self._changed()
         return self._authority(session, SERVICES[0])
 
     async def close(self, client: Client, national_id: str, actor: Actor) -> None:
-        """Close a session here at once, and at the proxy in the background. Raises NotFound SESSION_UNKNOWN."""
-        session = self._open.pop(national_id, None)
-        if session is None:
+        """Close the client's session here at once, and at the proxy in the background.
+
+        An ``admin`` without a product of its own closes those of every LGC. Raises NotFound SESSION_UNKNOWN.
+        """
+        ended = [key for key in sorted(self._open) if key[0] == national_id and _may_close(client, key[1])]
+        if not ended:
             raise NotFound("SESSION_UNKNOWN")
+        sessions = [self._open.pop(key) for key in ended]
         self._changed()
-        if self._group is not None:
-            self._group.create_task(self._disconnect(session), name="session-disconnect")
+        for session in sessions:
+            if self._group is not None:
+                self._group.create_task(self._disconnect(session), name="session-disconnect")
         await self._tell("session.closed", actor, client, national_id, "")
 
     async def _disconnect(self, session: ProxySession) -> None:
@@ -196,10 +230,11 @@ class SessionService:
             _log.exception("session.unexpected")
 
     def forget(self, session: ProxySession) -> bool:
-        """Forget a session that the proxy no longer knows; a newer one of the same professional stays, answer False."""
-        if self._open.get(session.national_id) is not session:
+        """Forget a session that the proxy no longer knows; a newer one in its place stays, answer False."""
+        key = session.national_id, session.proxy_client_id
+        if self._open.get(key) is not session:
             return False
-        del self._open[session.national_id]
+        del self._open[key]
         self._changed()
         return True
 
@@ -218,3 +253,9 @@ class SessionService:
             detail=tuple((name, value) for name, value in pairs if value),
         )
         _log.info("session.changed", extra={"kind": kind})
+
+
+def _may_close(client: Client, proxy_client_id: str) -> bool:
+    if client.product is None:
+        return Scope.ADMIN in client.scopes
+    return client.product.proxy_client_id == proxy_client_id

@@ -12,7 +12,6 @@ from typing import assert_never
 
 from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.exchanges import Exchanges
-from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
 from vaguemestre_core.outcomes import Presence, ReferenceAnswer
@@ -31,7 +30,6 @@ class SettlingService:
         store: StorePort,
         dmp: DmpPort,
         exchanges: Exchanges,
-        sessions: SessionService,
         clock: ClockPort,
         random: RandomPort,
         failpoints: FailpointPort,
@@ -40,7 +38,6 @@ class SettlingService:
         self._store = store
         self._dmp = dmp
         self._exchanges = exchanges
-        self._sessions = sessions
         self._clock = clock
         self._random = random
         self._failpoints = failpoints
@@ -133,7 +130,7 @@ class SettlingService:
     async def _look_later(self, order: Order, answer: ReferenceAnswer) -> None:
         delay = self._retry.delay_s(order.attempts + 1, self._random.fraction(), waiting=answer.waiting)
         # Without a session nothing is asked: the doubt is looked up as soon as one is back.
-        counted = self._sessions.session_for(order.professional) is not None
+        counted = await self._exchanges.has_session(order)
         patch = OrderPatch(
             next_attempt_at=self._clock.now() + timedelta(seconds=delay if counted else 0.0),
             attempts_plus=1 if counted else 0,

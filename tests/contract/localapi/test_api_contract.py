@@ -130,11 +130,13 @@ async def test_a_person_settles_what_is_in_doubt_and_gives_up_what_is_stuck(lgc:
     assert (await refused(lgc.resolve(ids[1], "sent", "free text"))).status in {400, 422}
 
 
-async def test_send_now_needs_a_deferred_order(lgc: Client, harness: ApiHarness) -> None:
+async def test_send_now_needs_an_order_that_waits(lgc: Client, harness: ApiHarness) -> None:
     order_id = (await lgc.put_document("cr-1", harness.document())).order.order_id
     await harness.make_deferred(order_id)
 
     assert (await lgc.send_now(order_id)).state == "ready"
+    assert (await lgc.send_now(order_id)).state == "ready"  # asked again: at once, and before the others
+    await lgc.cancel(order_id)
     problem = await refused(lgc.send_now(order_id))
     assert (problem.status, problem.code) == (409, "TRANSITION_ILLEGAL")
 

@@ -101,7 +101,7 @@ class MemoryBackend(MemoryPairing):
         self._titles: dict[OrderId, str] = {}
         self._wishes: dict[tuple[ClientId, str], _Wish] = {}
         self._keys: dict[tuple[ClientId, str], tuple[str, OrderId]] = {}
-        self._authorities: dict[str, Authority] = {}
+        self._authorities: dict[tuple[str, str], Authority] = {}
 
     # Documents and orders
 
@@ -367,21 +367,24 @@ class MemoryBackend(MemoryPairing):
             service="dmp",
             station="this",
             until=None if until_s is None else self.now + timedelta(seconds=until_s),
-            client_id=client.client_id,
+            proxy_client_id="" if client.product is None else client.product.proxy_client_id,
         )
-        self._authorities[national_id] = authority
+        self._authorities[national_id, authority.proxy_client_id] = authority
         self._write("session.adopted", actor, client_id=client.client_id)
         return authority
 
     async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
         """Close a session."""
-        if self._authorities.pop(national_id, None) is None:
+        own = "" if client.product is None else client.product.proxy_client_id
+        if self._authorities.pop((national_id, own), None) is None:
             raise NotFound("SESSION_UNKNOWN")
         self._write("session.closed", actor, client_id=client.client_id)
 
-    async def authorities(self) -> Sequence[Authority]:
-        """Return who may send."""
-        return list(self._authorities.values())
+    async def authorities(self, client: Client) -> Sequence[Authority]:
+        """Return who may send, for this client."""
+        own = None if client.product is None else client.product.proxy_client_id
+        found = self._authorities.values()
+        return [item for item in found if item.proxy_client_id == own or Scope.ADMIN in client.scopes]
 
     async def health(self) -> Health:
         """Return the state."""

@@ -10,6 +10,7 @@ from vaguemestre_core.orders import ClientId, DocumentId, OrderId, OrderKind
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import Acceptance, Actor, Client, FrozenIds, ProductProfile, Schedule, Scope
 from vaguemestre_core.redaction import Personal, SecretBytes
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue.sealing import StoreKeys, new_identity
 from vaguemestre_testkit.clocks import START, FakeClock
 
@@ -37,6 +38,12 @@ def test_keys() -> StoreKeys:
 
 
 test_keys.__test__ = False  # type: ignore[attr-defined]  # a maker, not a test
+
+
+def rights(*professionals: str, client_id: str = "lgc-1") -> tuple[SendingRight, ...]:
+    """Return the right to send orders of one client under each of these professionals, in that order."""
+    clients = frozenset({ClientId(client_id)})
+    return tuple(SendingRight(professional=professional, clients=clients) for professional in professionals)
 
 
 def a_client(client_id: str = "lgc-1") -> Client:

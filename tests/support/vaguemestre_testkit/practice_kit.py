@@ -32,11 +32,12 @@ from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
 from vaguemestre_core.redaction import Secret
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.sealing import StoreKeys
 from vaguemestre_testkit import sendings
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import PRODUCT, test_keys
+from vaguemestre_testkit.orders import PRODUCT, rights, test_keys
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
 
 SECRETARY = Actor(user="sec-1", role="secretaire")
@@ -263,17 +264,23 @@ class Office:
         """Bring an order to CLAIMED, with a session open."""
         await self.adopt()
         await self.ready(ref, **options)
-        order = await self.store.claim("dmp", frozenset({DOCTOR}), self.clock.now())
+        order = await self.store.claim("dmp", self.rights(), self.clock.now())
         assert order is not None
         return order
 
-    async def adopt(self, cookie: str = "biscuit", until_s: float | None = None) -> None:
+    async def adopt(
+        self, cookie: str = "biscuit", until_s: float | None = None, *, client: Client | None = None, who: str = DOCTOR
+    ) -> None:
         """Give the LGC's own session."""
-        await self.sessions.adopt(self.client, DOCTOR, Secret(cookie), "state", until_s, SECRETARY)
+        await self.sessions.adopt(client or self.client, who, Secret(cookie), "state", until_s, SECRETARY)
+
+    def rights(self, client: Client | None = None) -> tuple[SendingRight, ...]:
+        """Return the right to send an LGC's orders for the doctor."""
+        return rights(DOCTOR, client_id=(client or self.client).client_id)
 
     def session(self) -> ProxySession:
         """Return the doctor's open session."""
-        session = self.sessions.session_for(DOCTOR)
+        session = self.sessions.session_for(DOCTOR, self.client)
         assert session is not None
         return session
 

@@ -64,6 +64,7 @@ class Expected:
     state: OrderState = S.PREPARING
     holds: set[HoldKind] = field(default_factory=set)
     cancel_requested: bool = False
+    asked_now: bool = False
     next_attempt: datetime | None = None
     unique_id: str = ""
     version: int = 1
@@ -152,7 +153,7 @@ class StoreBesideModel(RuleBasedStateMachine):
             and (order.next_attempt is None or order.next_attempt <= now)
             and is_free(order)
         ]
-        return sorted(found, key=lambda order: (order.next_attempt or AT_ONCE, order.seq))
+        return sorted(found, key=lambda order: (not order.asked_now, order.next_attempt or AT_ONCE, order.seq))
 
     def acceptance(self, reference: int, content: int, key: int | None) -> Acceptance:
         number = len(self.orders) + 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
 from vaguemestre_agent.localapi.backend import Backend
-from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
+from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_api.client import DocumentBody
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.records import AGENT_ACTOR, OrderFilter
@@ -56,12 +56,15 @@ class ServicesHarness:
         practice = self.practice
         await self.make_deferred(order_id)
         await practice.store.apply(OrderId(order_id), OrderEvent.SEND_NOW, AGENT_ACTOR)
-        await practice.adopt()
-        claimed = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+        order = await practice.store.order(OrderId(order_id))
+        owner = next(item for item in await practice.store.clients() if item.client_id == order.client_id)
+        await practice.adopt(client=owner)
+        claimed = await practice.store.claim("dmp", practice.rights(owner), practice.clock.now())
         assert claimed is not None
         assert claimed.order_id == order_id
         await practice.dispatch.send(claimed)
-        practice.sessions.forget(practice.session())
+        for session in practice.sessions.sessions():
+            practice.sessions.forget(session)
 
     async def fingerprint(self) -> str:
         """Digest of everything kept."""
@@ -71,7 +74,7 @@ class ServicesHarness:
             orders,
             await store.clients(),
             await store.ledger(0, limit=10_000),
-            self.practice.sessions.authorities(),
+            self.practice.sessions.sessions(),
         )
         return hashlib.sha256(repr(kept).encode()).hexdigest()
 

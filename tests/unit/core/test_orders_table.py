@@ -55,7 +55,6 @@ def test_every_state_is_reached_from_acceptance() -> None:
 
 def test_every_event_but_the_acceptance_changes_something_somewhere() -> None:
     used = {event for _, event in TRANSITIONS}
-    # ACCEPTED is the creation; DEFER_AGAIN puts off what became due while nobody was there.
     assert set(E) - used == {E.ACCEPTED}
 
 

@@ -17,10 +17,10 @@ from vaguemestre_core.redaction import Personal
 from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, test_keys
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
-ALL = frozenset({PROFESSIONAL})
+ALL = rights(PROFESSIONAL)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from vaguemestre_core.errors import Conflict, VaguemestreError
 from vaguemestre_core.orders import (
+    ASKED_NOW,
     CANCEL_ASKED_ONLY,
     SETTLED,
     TERMINAL,
@@ -39,7 +40,7 @@ from vaguemestre_core.records import Accepted, CancelAnswer, OrderFilter, OrderP
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import rows, scheduling, transitions
-from vaguemestre_testkit.orders import DOCTOR, a_build, an_acceptance, frozen
+from vaguemestre_testkit.orders import DOCTOR, a_build, an_acceptance, frozen, rights
 from vaguemestre_testkit.queue_model import PROFESSIONALS, Expected, StoreBesideModel, patient_of, set_of
 
 REFERENCES = st.integers(0, 3)
@@ -152,6 +153,7 @@ class QueueMachine(StoreBesideModel):
             return False
         assert after.state is expected
         order.state = after.state
+        order.asked_now |= event in ASKED_NOW
         return True
 
     @rule(number=ANY, event=st.sampled_from(sorted(set(E) - _OWN)))
@@ -178,7 +180,7 @@ class QueueMachine(StoreBesideModel):
     @rule()
     def look_for_doubt(self) -> None:
         now = self.clock.now()
-        found = {order.order_id for order in self.run(self.store.doubtful("dmp", frozenset(PROFESSIONALS), now))}
+        found = {order.order_id for order in self.run(self.store.doubtful("dmp", rights(*PROFESSIONALS), now))}
         assert found == {
             order.order_id
             for order in self.orders
@@ -187,16 +189,17 @@ class QueueMachine(StoreBesideModel):
 
     # Sending
 
-    @rule(who=st.sampled_from(((0,), (1,), (0, 1), ())))
+    @rule(who=st.sampled_from(((0,), (1,), (0, 1), (1, 0), ())))
     def claim(self, who: tuple[int, ...]) -> None:
-        professionals = frozenset(PROFESSIONALS[index] for index in who)
+        """Claim: the first of the professionals who has something, and what a person asked before the rest."""
+        professionals = [PROFESSIONALS[index] for index in who]
         expected = [found[0] for professional in professionals if (found := self.claimable(professional))]
-        claimed = self.run(self.store.claim("dmp", professionals, self.clock.now()))
+        claimed = self.run(self.store.claim("dmp", rights(*professionals), self.clock.now()))
         if claimed is None:
             assert expected == []
             return
         order = self.by_id(claimed.order_id)
-        assert order in expected
+        assert [order] == expected[:1]
         order.state = S.CLAIMED
 
     @rule()

@@ -21,10 +21,10 @@ from vaguemestre_queue.database import open_database, schema_version
 from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, test_keys
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
-ALL = frozenset({PROFESSIONAL})
+ALL = rights(PROFESSIONAL)
 
 
 @asynccontextmanager
@@ -212,9 +212,9 @@ async def test_a_lane_leaves_in_order(tmp_path: Path, clock: FakeClock) -> None:
 async def test_only_the_right_professional_and_instant_are_claimed(tmp_path: Path, clock: FakeClock) -> None:
     async with opened(tmp_path, clock) as store:
         order_id = await ready(store, clock, 1)
-        assert await store.claim("dmp", frozenset({"899700000099"}), clock.now()) is None
+        assert await store.claim("dmp", rights("899700000099"), clock.now()) is None
         assert await store.claim("mss", ALL, clock.now()) is None
-        assert await store.wait_for_authority("dmp", frozenset()) == 1
+        assert await store.wait_for_authority("dmp", ()) == 1
         assert (await store.order(order_id)).waiting is WaitReason.AUTH
         assert await store.wait_for_authority("dmp", ALL) == 1
         claimed = await store.claim("dmp", ALL, clock.now())
@@ -275,7 +275,7 @@ async def test_a_row_written_by_somebody_else_is_never_sent(tmp_path: Path, cloc
         raw.execute("UPDATE orders SET professional = '899700000099'")
         raw.commit()
         raw.close()
-        assert await store.claim("dmp", frozenset({"899700000099"}), clock.now()) is None
+        assert await store.claim("dmp", rights("899700000099"), clock.now()) is None
         assert HoldKind.INTEGRITY in (await store.order(forged)).holds
         assert (await store.counts())["quarantined"] == 1
         with pytest.raises(StoreError, match="ROW_NOT_AUTHENTIC"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from vaguemestre_core.orders import OrderEvent, OrderState
 from vaguemestre_queue.opening import DATABASE_FILE, open_store
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, test_keys
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 
@@ -42,14 +42,14 @@ async def test_doubts_of_an_absent_professional_do_not_hide_those_of_one_who_is_
             await store.accept(acceptance)
             await store.save_prepared(acceptance.order_id, a_build(acceptance), frozen(number))
             await store.apply(acceptance.order_id, OrderEvent.SEND_NOW, DOCTOR)
-            claimed = await store.claim("dmp", frozenset({who}), clock.now())
+            claimed = await store.claim("dmp", rights(who), clock.now())
             assert claimed is not None
             await store.first_byte(claimed.order_id, None)
             await store.apply(claimed.order_id, OrderEvent.DOUBT, DOCTOR)
 
-        found = await store.doubtful("dmp", frozenset({PROFESSIONAL}), clock.now())
+        found = await store.doubtful("dmp", rights(PROFESSIONAL), clock.now())
         assert [(order.professional, order.state) for order in found] == [(PROFESSIONAL, OrderState.IN_DOUBT)]
-        assert await store.doubtful("dmp", frozenset(), clock.now()) == []
+        assert await store.doubtful("dmp", (), clock.now()) == []
 
 
 async def test_what_became_overdue_while_it_was_being_prepared_has_fresh_undo_minutes_too(tmp_path: Path) -> None:

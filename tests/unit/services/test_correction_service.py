@@ -40,7 +40,7 @@ async def test_a_correction_made_in_doubt_follows_the_verdict(tmp_path: Path, ar
         await practice.preparation.prepare(linked)
         practice.clock.advance(1000)
         await practice.store.due(practice.clock.now(), practice.clock.boot_s(), practice.clock.boot_id(), 10)
-        claimed = await practice.store.claim("dmp", frozenset({newer.professional}), practice.clock.now())
+        claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
         assert claimed is not None
         await practice.dispatch.send(claimed)
         done = await practice.now(newer)

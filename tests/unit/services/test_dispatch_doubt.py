@@ -95,7 +95,7 @@ async def test_a_doubt_is_looked_up_again_as_soon_as_a_session_is_back(tmp_path:
         order = await in_doubt(practice, stores=True)
         practice.dmp.lookups.append(Step(sign=Sign.NO_SESSION))
         await practice.dispatch.settle(order)
-        assert practice.sessions.session_for(DOCTOR) is None
+        assert practice.sessions.session_for(DOCTOR, practice.client) is None
         async with practice.at_work():
             await practice.adopt("new")
             await practice.reaches(order, S.SENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
-from vaguemestre_agent.practice.documents import DOCTOR, INS_TEST_OID, PATIENTS
+from vaguemestre_agent.practice.documents import INS_TEST_OID, PATIENTS
 from vaguemestre_core.orders import HoldKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome
 from vaguemestre_core.records import AGENT_ACTOR, CancelAnswer, Order
@@ -152,7 +152,7 @@ async def test_an_opposition_recorded_after_the_acceptance_holds_what_waits(tmp_
         order = await practice.ready()
         await practice.store.record_opposition(PATIENT_KEY, True, SECRETARY)
         await practice.adopt()
-        claimed = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+        claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
 
         assert claimed is None
         assert (await practice.now(order)).holds == {HoldKind.OPPOSITION}

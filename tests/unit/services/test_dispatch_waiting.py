@@ -54,7 +54,7 @@ async def test_a_session_lost_in_the_middle_waits_for_a_person_then_leaves_once(
         await practice.reaches(order, S.DEFERRED)
         await practice.advance(901)
         waiting = await practice.until(lambda now: now.waiting is WaitReason.AUTH, order)
-        assert practice.sessions.session_for(DOCTOR) is None
+        assert practice.sessions.session_for(DOCTOR, practice.client) is None
         await practice.adopt("new")
         await practice.reaches(order, S.SENT)
 
@@ -72,7 +72,7 @@ async def test_a_session_lost_during_the_existence_test_is_forgotten(tmp_path: P
         now = await practice.now(order)
 
         assert (now.state, now.waiting) == (S.READY, WaitReason.AUTH)
-        assert practice.sessions.session_for(DOCTOR) is None
+        assert practice.sessions.session_for(DOCTOR, practice.client) is None
 
 
 async def test_a_security_header_refused_again_and_again_is_not_sent_in_a_loop(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ async def test_attempts_back_off_and_respect_what_the_service_asks(tmp_path: Pat
             assert order.next_attempt_at is not None
             delays.append((order.next_attempt_at - practice.clock.now()).total_seconds())
             practice.clock.advance(delays[-1])
-            claimed = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+            claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
             assert claimed is not None
 
     assert delays == [10.0, 20.0, 500.0]

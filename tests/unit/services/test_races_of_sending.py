@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
-from vaguemestre_agent.practice.documents import DOCTOR, INS_TEST_OID, PATIENTS
+from vaguemestre_agent.practice.documents import INS_TEST_OID, PATIENTS
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import CancelAnswer, Order
 from vaguemestre_core.redaction import Personal
@@ -107,7 +107,7 @@ async def test_a_sender_overtaken_by_another_one_puts_nothing_in_doubt(tmp_path:
             overtaken = group.create_task(practice.dispatch.send(first))
             await practice.backend.hold(practice.client, first.order_id, SECRETARY)
             await practice.backend.release(practice.client, first.order_id, SECRETARY)
-            second = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+            second = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
             assert second is not None
             group.create_task(practice.dispatch.send(second))
             await practice.reaches(first, S.SENDING)

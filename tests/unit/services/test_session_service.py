@@ -36,7 +36,7 @@ async def test_a_person_asks_and_the_professional_accepts(tmp_path: Path) -> Non
         binding = await ask(practice)
         requested = await told(practice, "session.requested")
         opened = await told(practice, "session.opened")
-        authorities = await practice.backend.authorities()
+        authorities = await practice.backend.authorities(practice.client)
 
     assert practice.proxy.asked == [(DOCTOR, binding, practice.client.product.proxy_client_id, "CARD")]  # type: ignore[union-attr]
     assert opened["request"] == requested["request"]
@@ -74,7 +74,7 @@ async def test_a_refusal_is_told_and_the_person_may_ask_again(
         practice.proxy.answers.append(answer)
         await ask(practice)
         refused = await told(practice, "session.refused")
-        assert await practice.backend.authorities() == []
+        assert await practice.backend.authorities(practice.client) == []
         await ask(practice)
         await told(practice, "session.opened")
 
@@ -99,7 +99,7 @@ async def test_a_full_disk_does_not_take_away_what_the_professional_gave(tmp_pat
         practice.proxy.gate.set()
         await practice.pass_time(0, lambda: practice.failing.refused["note"] == 1)
 
-        assert practice.sessions.session_for(DOCTOR) is not None
+        assert practice.sessions.session_for(DOCTOR, practice.client) is not None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_session_already_ended_is_not_adopted(tmp_path: Path, until_s: f
     async with office(tmp_path) as practice:
         with pytest.raises(InvalidInput, match="SESSION_ENDED"):
             await practice.adopt(until_s=until_s)
-        assert await practice.backend.authorities() == []
+        assert await practice.backend.authorities(practice.client) == []
 
 
 async def test_an_empty_cookie_is_refused(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ async def test_a_session_ends_by_its_time(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
         await practice.adopt(until_s=60.0)
         practice.clock.advance(59)
-        assert len(await practice.backend.authorities()) == 1
+        assert len(await practice.backend.authorities(practice.client)) == 1
         practice.clock.advance(1)
-        assert await practice.backend.authorities() == []
-        assert practice.sessions.session_for(DOCTOR) is None
+        assert await practice.backend.authorities(practice.client) == []
+        assert practice.sessions.session_for(DOCTOR, practice.client) is None
 
 
 async def test_closing_ends_it_here_at_once_and_at_the_proxy(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_closing_ends_it_here_at_once_and_at_the_proxy(tmp_path: Path) -> 
         await told(practice, "session.opened")
         assert practice.proxy.open_cookies == {"cookie-1"}
         await practice.backend.close_session(practice.client, DOCTOR, SECRETARY)
-        assert await practice.backend.authorities() == []
+        assert await practice.backend.authorities(practice.client) == []
         with pytest.raises(NotFound, match="SESSION_UNKNOWN"):
             await practice.backend.close_session(practice.client, DOCTOR, SECRETARY)
         await practice.pass_time(0, lambda: practice.proxy.open_cookies == set())
@@ -179,7 +179,7 @@ async def test_a_proxy_that_cannot_be_told_of_the_end_stops_nobody(tmp_path: Pat
         await told(practice, "session.closed")
         await practice.adopt("again")
 
-        assert len(await practice.backend.authorities()) == 1
+        assert len(await practice.backend.authorities(practice.client)) == 1
 
 
 async def test_a_lost_session_is_forgotten_but_never_a_newer_one(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ async def test_a_lost_session_is_forgotten_but_never_a_newer_one(tmp_path: Path)
         assert not practice.sessions.forget(old)
         new = practice.session()
         assert practice.sessions.forget(new)
-        assert practice.sessions.session_for(DOCTOR) is None
+        assert practice.sessions.session_for(DOCTOR, practice.client) is None
 
 
 async def test_no_cookie_is_written_down(tmp_path: Path) -> None:

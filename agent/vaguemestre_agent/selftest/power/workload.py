@@ -41,6 +41,7 @@ from vaguemestre_core.records import (
     Scope,
 )
 from vaguemestre_core.redaction import Personal, SecretBytes
+from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import bodies, people, recovery, scheduling, transitions
 from vaguemestre_queue.checkpoints import Checkpoints
@@ -402,7 +403,9 @@ class _Run:
         return lambda c, out: bodies.save_prepared(c, self._context, order.order_id, build, envelope, frozen, out)
 
     def _claim(self, now: datetime, connection: Connection, out: list[Change]) -> object:
-        return scheduling.claim(connection, self._context, "dmp", frozenset({PROFESSIONAL}), now, out)
+        clients = frozenset(ClientId(client) for client in CLIENTS)
+        rights = (SendingRight(professional=PROFESSIONAL, clients=clients),)
+        return scheduling.claim(connection, self._context, "dmp", rights, now, out)
 
     def _first_byte(self, order: Order) -> Work:
         content = f"<signature of='{order.order_id}'/>".encode()

@@ -1,0 +1,12 @@
+-- The whole life of an order: what 0001 had no place for. Columns added to orders are outside the digest of a row.
+
+-- Who is served next. Outside the digest: forging asked_now changes an order of departure, never what leaves;
+-- service is computed from kind, which the digest covers.
+ALTER TABLE orders ADD COLUMN asked_now INTEGER NOT NULL DEFAULT 0;   -- 1: a person asked to send it
+ALTER TABLE orders ADD COLUMN service TEXT GENERATED ALWAYS AS (substr(kind, 1, instr(kind, '.') - 1)) VIRTUAL;
+DROP INDEX orders_ready;
+CREATE INDEX orders_ready ON orders (service, professional, client_id, asked_now, next_attempt_at_us, seq)
+  WHERE state = 'ready' AND holds = '' AND quarantined = 0;
+DROP INDEX orders_waiting;
+CREATE INDEX orders_waiting ON orders (waiting, professional, client_id) WHERE state = 'ready' AND quarantined = 0;
+CREATE INDEX orders_doubts_of ON orders (professional, client_id, next_attempt_at_us) WHERE state = 'in_doubt';
