@@ -86,7 +86,7 @@ async def test_a_hold_asked_while_it_is_sent_counts_if_it_comes_back(tmp_path: P
         now = await practice.now(order)
         await practice.adopt()
         practice.clock.advance(3600)
-        claimed = await practice.store.claim("dmp", frozenset({DOCTOR}), practice.clock.now())
+        claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
 
     assert (held.state, held.holds) == (S.SENDING, frozenset({HoldKind.PERSON}))
     assert (now.state, now.holds) == (expected, frozenset({HoldKind.PERSON}))
