@@ -235,12 +235,13 @@ async def _running_services(
         prepare_wake.ring()
         dispatch_wake.ring()
 
+    station = settings.agent.station or socket.gethostname()
     sessions = SessionService(
         store,
         services.proxy,
         parts.clock,
         parts.random,
-        station=settings.agent.station or socket.gethostname(),
+        station=station,
         longest_s=services.profile.proxy.session_max_s,
         connect_s=services.profile.proxy.connect_read_s,
         changed=dispatch_wake.ring,
@@ -284,7 +285,12 @@ async def _running_services(
         store=store,
         client_service=ClientService(store, parts.clock, parts.random),
         intake=IntakeService(
-            store=store, sessions=sessions, clock=parts.clock, random=parts.random, policy=settings.deferral
+            store=store,
+            sessions=sessions,
+            clock=parts.clock,
+            random=parts.random,
+            policy=settings.deferral,
+            station=station,
         ),
         order_service=OrderService(store=store, sessions=sessions, clock=parts.clock),
         sessions=sessions,

@@ -13,12 +13,15 @@ from typing import Final
 
 from vaguemestre_core.orders import HoldKind, OrderKind
 
+FEEDING: Final = frozenset({OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE})
+
 
 @unique
 class GuardName(StrEnum):
     """Names of the guards, stable."""
 
     OPPOSITION = "opposition"
+    MESSAGE_CONSENT = "message_consent"
     INS_QUALIFIEE = "ins_qualifiee"
     IDENTITY_SURE = "identity_sure"
     VISIBILITY = "visibility"
@@ -36,7 +39,9 @@ class GuardInput:
         identity_status: ``provisoire``, ``validée``, ``récupérée`` or ``qualifiée``.
         has_ins: a matricule was given.
         identity_doubtful: the identity bears the attribute douteuse or fictive.
+        identity_changed: the identity changed in the LGC after the order was accepted: what it carries is stale.
         opposed: the patient's opposition to feeding, as the facts say it now.
+        message_refused: the patient refuses that such a message be sent, as the facts say it now.
         visibility: visibility codes asked.
         to_patient: the message goes to the patient.
         has_product_reference: the client's product profile is complete.
@@ -48,7 +53,9 @@ class GuardInput:
     identity_status: str
     has_ins: bool
     identity_doubtful: bool = False
+    identity_changed: bool = False
     opposed: bool = False
+    message_refused: bool = False
     visibility: frozenset[str] = frozenset()
     to_patient: bool = False
     has_product_reference: bool = True
@@ -84,11 +91,19 @@ def _is_dmp(kind: OrderKind) -> bool:
 
 
 def _opposition(facts: GuardInput) -> GuardAnswer:
-    if facts.opposed and facts.kind in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}:
+    if facts.opposed and facts.kind in FEEDING:
         return GuardAnswer(
             guard=GuardName.OPPOSITION, passed=False, code="OPPOSITION_RECORDED", hold=HoldKind.OPPOSITION
         )
     return _pass(GuardName.OPPOSITION)
+
+
+def _message_consent(facts: GuardInput) -> GuardAnswer:
+    if facts.message_refused and facts.kind is OrderKind.MSS_SEND:
+        return GuardAnswer(
+            guard=GuardName.MESSAGE_CONSENT, passed=False, code="MESSAGE_REFUSED_BY_PATIENT", hold=HoldKind.CONSENT
+        )
+    return _pass(GuardName.MESSAGE_CONSENT)
 
 
 def _ins_qualifiee(facts: GuardInput) -> GuardAnswer:
@@ -100,6 +115,9 @@ def _ins_qualifiee(facts: GuardInput) -> GuardAnswer:
 
 
 def _identity_sure(facts: GuardInput) -> GuardAnswer:
+    # What corrects a mistake (deletion, visibility) may leave: it names what is there, under the identity of then.
+    if facts.identity_changed and facts.kind in FEEDING | {OrderKind.MSS_SEND}:
+        return GuardAnswer(guard=GuardName.IDENTITY_SURE, passed=False, code="IDENTITY_CHANGED", hold=HoldKind.IDENTITY)
     if facts.identity_doubtful:
         return GuardAnswer(
             guard=GuardName.IDENTITY_SURE, passed=False, code="IDENTITY_DOUBTFUL", hold=HoldKind.IDENTITY
@@ -144,6 +162,7 @@ GUARDS: Final[tuple[Callable[[GuardInput], GuardAnswer], ...]] = (
     _visibility,
     _invisible_to_recipient,
     _opposition,
+    _message_consent,
     _identity_sure,
     _ins_qualifiee,
     _delegation,

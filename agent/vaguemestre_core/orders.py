@@ -99,6 +99,7 @@ class HoldKind(StrEnum):
 
     PERSON = "person"  # a person asked to wait
     OPPOSITION = "opposition"  # the patient opposes feeding
+    CONSENT = "consent"  # the patient refuses such messages
     IDENTITY = "identity"  # the identity changed or is not qualifiée
     INTEGRITY = "integrity"  # the row is not authenticated
     DELEGATION = "delegation"  # the doctor revoked the delegation it was accepted under

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, ReferenceAnswer
 from vaguemestre_core.records import (
@@ -234,16 +235,24 @@ class StorePort(Protocol):
     async def verify_ledger(self) -> tuple[int, str]:
         """Recompute the chain; return the number of lines and the head. Raises StoreError LEDGER_BROKEN with seq."""
 
-    async def opposed(self, order_id: OrderId) -> tuple[bool, int]:
-        """Return whether the order's patient opposes feeding, and the version of the facts looked at."""
+    async def fact_version(self) -> int:
+        """Return the version of the facts now, 0 when none was ever recorded."""
 
-    async def patient_opposed(self, patient_key: Personal) -> tuple[bool, int]:
-        """Return whether this patient opposes feeding, and the version of the facts looked at."""
+    async def order_facts(self, order_id: OrderId) -> FactView:
+        """Return what the facts say of an order now. Raises NotFound ORDER_UNKNOWN."""
 
-    async def record_opposition(self, patient_key: Personal, opposed: bool, actor: Actor) -> int:
-        """Record an opposition to feeding, or its withdrawal: holds what waits, or lifts it; return the fact version.
+    async def patient_facts(self, keys: Sequence[Personal]) -> tuple[Sequence[Fact], int]:
+        """Return what was told of a patient, under any of these identifiers or those linked, and the facts' version."""
 
-        No reason is asked or kept (SC.DMP/CONF.09.BIS).
+    async def professional_facts(self, professional: str) -> Sequence[Fact]:
+        """Return what was told of a professional, oldest first."""
+
+    async def record_facts(
+        self, subject: FactSubject, told: Sequence[NewFact], actor: Actor, client: Client | None = None
+    ) -> FactsRecorded:
+        """Record facts under each identifier given, and hold or free what waits in the same transaction.
+
+        The guards are asked again about each order that waits, so that nothing leaves between a fact and its effect.
         """
 
     async def note(

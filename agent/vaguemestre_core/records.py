@@ -202,13 +202,14 @@ class Acceptance:
         idempotency_key: the client's key for this request, or None.
         request_digest: hex SHA-256 over the canonical metadata and the body.
         patient_key: what identifies the patient; only its keyed pseudonym is stored in clear.
+        other_patient_keys: the patient's other identifiers, linked to the first for the facts.
         set_id, unique_id: OIDs for this document and version when it is new (the store keeps the first setId).
-        facts: what the guards look at again at claim (``GuardInput`` without the client's part), JSON text.
+        facts: what the guards look at, now and again at claim (``vaguemestre_core.facts.keep``), JSON text.
         metadata: the document's metadata, JSON bytes; sealed.
         body: the bytes given; sealed.
         title: display name for lists; sealed apart ("card").
-        holds: holds the guards put on it at acceptance.
-        fact_version: version of the facts the guards saw.
+        holds: what a person asks; the store adds those of the guards, in the transaction that makes the order.
+        fact_version: version of the facts when the request came.
     """
 
     client_id: ClientId
@@ -235,6 +236,7 @@ class Acceptance:
     accepted_at: datetime
     boot_s: float
     boot_id: str
+    other_patient_keys: tuple[Personal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

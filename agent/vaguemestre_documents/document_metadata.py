@@ -12,6 +12,7 @@ from vaguemestre_core.contacts import (
     CodedConcept,
 )
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.facts import patient_keys
 from vaguemestre_core.identities import (
     IdentityAttribute,
     IdentityStatus,
@@ -55,17 +56,21 @@ class DeclaredType:
 class DocumentSummary:
     """What intake needs of any document: under whose name, for whom, of which type, and what guards look at.
 
-    ``patient_key`` names the patient for pseudonyms: the INS when there is one, else the local identifier.
+    ``patient_keys`` name the patient for pseudonyms, the INS first when there is one. ``structure_id`` is the
+    Struct_IdNat of the author's structure, None for a CDA that the LGC made; ``episode`` is the LGC's opaque reference
+    of the episode of care, None when it did not say.
     """
 
     type_code: str
     title: Personal
     ps_idnat: str
-    patient_key: Personal
+    patient_keys: tuple[Personal, ...]
     identity_status: IdentityStatus
     has_ins: bool
     is_identity_doubtful: bool
     visibility: frozenset[Visibility]
+    structure_id: str | None
+    episode: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -92,6 +97,7 @@ class DocumentMetadata:
     recipients: tuple[Recipient, ...]
     set_id: str | None
     replaces: ReplacedVersion | None
+    episode: str | None
 
     def summary(self) -> DocumentSummary:
         """Return what intake needs."""
@@ -100,11 +106,13 @@ class DocumentMetadata:
             type_code=self.document_type.concept.code,
             title=Personal(self.title),
             ps_idnat=self.author.rpps.ps_idnat,
-            patient_key=_patient_key(patient.ins, patient.local_id),
+            patient_keys=patient_keys(patient.ins, patient.local_id),
             identity_status=patient.status,
             has_ins=patient.ins is not None,
             is_identity_doubtful=_is_doubtful(patient.attributes),
             visibility=self.visibility,
+            structure_id=self.structure.struct_idnat,
+            episode=self.episode,
         )
 
     def __repr__(self) -> str:
@@ -124,6 +132,7 @@ class ReadyMetadata:
     rpps: Rpps
     visibility: frozenset[Visibility]
     format_code: CodedConcept | None
+    episode: str | None
 
     def summary(self) -> DocumentSummary:
         """Return what intake needs."""
@@ -131,11 +140,13 @@ class ReadyMetadata:
             type_code=self.document_type.concept.code,
             title=Personal(self.title),
             ps_idnat=self.rpps.ps_idnat,
-            patient_key=_patient_key(self.ins, self.local_id),
+            patient_keys=patient_keys(self.ins, self.local_id),
             identity_status=self.identity_status,
             has_ins=self.ins is not None,
             is_identity_doubtful=_is_doubtful(self.attributes),
             visibility=self.visibility,
+            structure_id=None,
+            episode=self.episode,
         )
 
     def __repr__(self) -> str:
@@ -147,10 +158,3 @@ _DOUBTFUL: Final = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICT
 
 def _is_doubtful(attributes: frozenset[IdentityAttribute]) -> bool:
     return bool(attributes & _DOUBTFUL)
-
-
-def _patient_key(ins: Ins | None, local_id: LocalPatientId | None) -> Personal:
-    if ins is not None:
-        return Personal(f"{ins.oid}|{ins.matricule}")
-    assert local_id is not None  # both parsers require one of the two
-    return Personal(f"{local_id.oid}|{local_id.value}")

@@ -172,6 +172,7 @@ def _document(reader: _Reader) -> DocumentMetadata:
         recipients=tuple(_recipient(item) for item in reader.members("recipients")),
         set_id=reader.optional("set_id"),
         replaces=reader.map("replaces", _replaces),
+        episode=reader.optional("episode"),
     )
 
 
@@ -194,6 +195,7 @@ def _ready(reader: _Reader) -> ReadyMetadata:
         attributes=frozenset(IdentityAttribute(item) for item in patient.texts("attributes")),
         rpps=Rpps(value=reader.member("author").text("rpps")),
         visibility=_visibility(reader),
+        episode=reader.optional("episode"),
         format_code=None
         if given_format is None
         else format_concept(given_format.text("code"), given_format.text("label")),

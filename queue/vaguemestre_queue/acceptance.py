@@ -11,7 +11,7 @@ from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue import ledger, relations, rows, transitions
+from vaguemestre_queue import facts, ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -51,6 +51,7 @@ def accept(
         "SELECT document_id, set_id, patient FROM documents WHERE client_id = ? AND client_ref = ?",
         [acceptance.client_id, acceptance.client_ref],
     )
+    facts.link_at_acceptance(connection, context, acceptance, changes)
     superseded: OrderId | None = None
     earlier: list[Row] = []
     if document:
@@ -67,7 +68,9 @@ def accept(
     else:
         document_id, set_id = acceptance.document_id, acceptance.set_id
         _insert_document(connection, context, acceptance)
+    holds = facts.holds_at_acceptance(connection, context, acceptance)
     row = _new_row(context, acceptance, document_id, set_id, sealed)
+    row |= {"holds": rows.holds_text(holds)}
     row |= relations.linked(row, earlier)
     transitions.insert(connection, context, row)
     connection.run(
@@ -82,7 +85,7 @@ def accept(
     _remember_key(connection, context, acceptance, acceptance.order_id)
     order = rows.order_of(row)
     detail = [("kind", order.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
-    detail += [("holds", rows.holds_text(acceptance.holds))] if acceptance.holds else []
+    detail += [("holds", rows.holds_text(holds))] if holds else []
     entry = ledger.append(
         connection,
         ledger.Line(
@@ -215,7 +218,7 @@ def _new_row(context: Context, acceptance: Acceptance, document_id: DocumentId, 
         "attempts": 0,
         "next_attempt_at_us": 0,
         "waiting": None,
-        "holds": rows.holds_text(acceptance.holds),
+        "holds": "",
         "cancel_requested": 0,
         "predecessor": None,
         "predecessor_unique_id": None,

@@ -1,4 +1,4 @@
-"""Paired clients, and facts about patients that guard what may leave: both authenticated, both in the ledger."""
+"""Paired clients: authenticated rows, each change in the ledger."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from vaguemestre_core.errors import NotFound, StoreError
-from vaguemestre_core.orders import ClientId, HoldKind, OrderId
+from vaguemestre_core.errors import NotFound
+from vaguemestre_core.orders import ClientId
 from vaguemestre_core.records import Actor, Change, Client, ProductProfile, Scope
-from vaguemestre_core.redaction import Personal
-from vaguemestre_queue import ledger, rows, transitions
+from vaguemestre_queue import ledger, rows
 from vaguemestre_queue.connection import Connection, SqlRow, Value
 from vaguemestre_queue.context import Context
 
@@ -19,7 +18,6 @@ SELECT_CLIENTS: Final = (
     "SELECT client_id, name, secret_digest, os_identity, scopes, product, created_at_us, revoked_at_us, mac "
     "FROM clients"
 )
-OPPOSITION: Final = "opposition"
 
 
 def _client_cells(client: Client) -> list[Value]:
@@ -99,86 +97,6 @@ def revoke_client(
         revoked_at=context.clock.now(),
     )
     changes.append(_write(connection, context, revoked, actor, "client.revoked"))
-
-
-def _fact_version(connection: Connection) -> int:
-    found = connection.run("SELECT value FROM meta WHERE key = 'fact_version'")
-    return int(rows.as_text(found[0][0])) if found else 0
-
-
-def _opposed(connection: Connection, context: Context, subject: str) -> tuple[bool, int]:
-    found = connection.run(
-        "SELECT subject, kind, scope, value, version, actor, at_us, mac FROM facts "
-        "WHERE subject = ? AND kind = ? AND scope = '' ORDER BY version DESC LIMIT 1",
-        [subject, OPPOSITION],
-    )
-    version = _fact_version(connection)
-    if not found:
-        return False, version
-    *cells, mac = found[0]
-    if not context.sealer.is_authentic("facts", cells, mac):
-        return True, version  # somebody touched the patient's wish: nothing leaves until a person looks
-    return cells[3] == "opposed", version
-
-
-def opposed(connection: Connection, context: Context, order_id: OrderId) -> tuple[bool, int]:
-    """Return whether the order's patient opposes feeding, and the version of the facts."""
-    found = connection.run(
-        "SELECT d.patient FROM orders AS o JOIN documents AS d USING (document_id) WHERE o.order_id = ?", [order_id]
-    )
-    if not found:
-        raise NotFound("ORDER_UNKNOWN")
-    return _opposed(connection, context, rows.as_text(found[0][0]))
-
-
-def patient_opposed(connection: Connection, context: Context, patient_key: Personal) -> tuple[bool, int]:
-    """Return whether this patient opposes feeding, and the version of the facts."""
-    return _opposed(connection, context, context.sealer.pseudonym("patient", patient_key))
-
-
-def record_opposition(
-    connection: Connection,
-    context: Context,
-    patient_key: Personal,
-    is_opposed: bool,
-    actor: Actor,
-    changes: list[Change],
-) -> int:
-    """Record an opposition or its withdrawal, and hold or free what waits; return the fact version."""
-    subject = context.sealer.pseudonym("patient", patient_key)
-    version = _fact_version(connection) + 1
-    connection.run("INSERT OR REPLACE INTO meta VALUES ('fact_version', ?)", [str(version)])
-    value = "opposed" if is_opposed else "not_opposed"
-    now = context.clock.now()
-    cells: list[Value] = [subject, OPPOSITION, "", value, version, rows.actor_json(actor), rows.to_us(now)]
-    connection.run(
-        "INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*cells, context.sealer.authenticate("facts", cells)]
-    )
-    detail = (("fact", OPPOSITION), ("value", value), ("version", str(version)))
-    entry = ledger.append(connection, ledger.Line(at=now, kind="fact.recorded", actor=actor, detail=detail))
-    changes.append(Change(entry=entry, order=None))
-    _hold_or_free(connection, context, subject, is_opposed, actor, changes)
-    return version
-
-
-def _hold_or_free(
-    connection: Connection, context: Context, subject: str, is_opposed: bool, actor: Actor, changes: list[Change]
-) -> None:
-    found = connection.run(
-        "SELECT o.order_id FROM orders AS o JOIN documents AS d USING (document_id) WHERE d.patient = ? "
-        "AND o.quarantined = 0 AND o.kind IN ('dmp.submit', 'dmp.replace') AND o.state IN "
-        "('preparing', 'deferred', 'ready', 'claimed', 'sending', 'in_doubt', 'offered', 'entrusted')",
-        [subject],
-    )
-    for (order_id,) in found:
-        try:
-            row = transitions.load(connection, context, OrderId(rows.as_text(order_id)))
-        except StoreError as error:
-            if error.code != "ROW_NOT_AUTHENTIC":
-                raise
-            continue  # not ours: it is never sent anyway
-        change = transitions.put_hold if is_opposed else transitions.lift_hold
-        change(connection, context, row, HoldKind.OPPOSITION, actor, "fact", changes)
 
 
 def known(found: Sequence[Client], client_id: ClientId) -> Client:

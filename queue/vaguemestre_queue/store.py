@@ -34,13 +34,13 @@ from vaguemestre_core.records import (
     RecoveryReport,
     StoredBody,
 )
-from vaguemestre_core.redaction import Personal
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import bodies, ledger, people, recovery, relations, rows, scheduling, transitions
 from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.factstore import FactStore
 from vaguemestre_queue.sealing import Envelope
 from vaguemestre_queue.writer import Writer
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 MARKER_EVERY = 64  # commits between two writings of the marker
 
 
-class Store:
+class Store(FactStore):
     """The send queue of one workstation. Made by ``vaguemestre_queue.opening.open_store``."""
 
     def __init__(
@@ -430,17 +430,3 @@ class Store:
     async def revoke_client(self, client_id: ClientId, actor: Actor) -> None:
         """Revoke a client."""
         await self._write(lambda c, out: people.revoke_client(c, self._context, client_id, actor, out))
-
-    async def opposed(self, order_id: OrderId) -> tuple[bool, int]:
-        """Return whether the order's patient opposes feeding, and the version of the facts looked at."""
-        return await self._write(lambda c, _: people.opposed(c, self._context, order_id))
-
-    async def patient_opposed(self, patient_key: Personal) -> tuple[bool, int]:
-        """Return whether this patient opposes feeding, and the version of the facts looked at."""
-        return await self._write(lambda c, _: people.patient_opposed(c, self._context, patient_key))
-
-    async def record_opposition(self, patient_key: Personal, opposed: bool, actor: Actor) -> int:
-        """Record an opposition to feeding, or its withdrawal."""
-        return await self._write(
-            lambda c, out: people.record_opposition(c, self._context, patient_key, opposed, actor, out)
-        )

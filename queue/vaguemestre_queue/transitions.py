@@ -224,7 +224,7 @@ def cancel(
 
 
 # States in which a hold keeps something from leaving, or may: what is on the wire can come back.
-_CAN_BE_HELD: Final = frozenset(OrderState) - SETTLED
+CAN_BE_HELD: Final = frozenset(OrderState) - SETTLED
 
 
 def put_hold(
@@ -238,7 +238,7 @@ def put_hold(
     holds = rows.holds_of(row["holds"])
     if hold in holds:
         return row
-    if state not in _CAN_BE_HELD:
+    if state not in CAN_BE_HELD:
         raise Conflict("TOO_LATE", state=state.value)
     detail = (("hold", hold.value), ("cause", cause))
     if state is OrderState.CLAIMED:

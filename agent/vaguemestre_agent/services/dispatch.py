@@ -7,7 +7,6 @@ of transitions decides. Every step commits before the next one starts. Source: d
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.guards import GuardInput, examine, holds_of
+from vaguemestre_core.facts import FactView, guard_input
+from vaguemestre_core.guards import GuardAnswer, examine, holds_of
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome, Presence
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
@@ -59,18 +59,17 @@ class _Attempt:
     may_have_started: bool = False
 
 
-def guard_input(order: Order, *, opposed: bool, fact_version: int, client: Client | None) -> GuardInput:
-    """Return what the guards look at for an order, now."""
-    facts = json.loads(order.guard_facts)
-    return GuardInput(
-        kind=order.kind,
-        identity_status=str(facts.get("identity_status", "")),
-        has_ins=bool(facts.get("has_ins", False)),
-        identity_doubtful=bool(facts.get("identity_doubtful", False)),
-        opposed=opposed,
-        visibility=frozenset(str(code) for code in facts.get("visibility", ())),
-        has_product_reference=client is not None and client.product is not None,
-        fact_version=fact_version,
+def guards_of(order: Order, view: FactView, client: Client | None) -> tuple[GuardAnswer, ...]:
+    """Return every guard's answer about an order, now."""
+    has_product = client is not None and client.product is not None
+    return examine(
+        guard_input(
+            order.kind,
+            order.guard_facts,
+            view,
+            accepted_under=order.fact_version,
+            has_product_reference=has_product,
+        )
     )
 
 
@@ -262,8 +261,7 @@ class DispatchService:
 
     async def _is_held(self, order: Order, client: Client | None) -> bool:
         """Run the guards again: facts may have changed since the acceptance."""
-        opposed, version = await self._store.opposed(order.order_id)
-        answers = examine(guard_input(order, opposed=opposed, fact_version=version, client=client))
+        answers = guards_of(order, await self._store.order_facts(order.order_id), client)
         holds = holds_of(answers)
         for hold in sorted(holds):
             await self._store.put_hold(order.order_id, hold, AGENT_ACTOR, "guard")

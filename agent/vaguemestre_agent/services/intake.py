@@ -14,7 +14,8 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy, schedule
 from vaguemestre_core.errors import Forbidden, InvalidInput
-from vaguemestre_core.guards import GuardAnswer, GuardInput, examine, holds_of
+from vaguemestre_core.facts import Care, FactView, KeptFacts, guard_input, keep
+from vaguemestre_core.guards import GuardAnswer, examine
 from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import DocumentId, HoldKind, OrderId, OrderKind
 from vaguemestre_core.ports import ClockPort, RandomPort, StorePort
@@ -35,6 +36,7 @@ class IntakeService:
     clock: ClockPort
     random: RandomPort
     policy: DeferralPolicy
+    station: str
 
     async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
         """Check and accept a document for the DMP.
@@ -49,29 +51,20 @@ class IntakeService:
         if client.product is None:
             raise Forbidden("PRODUCT_PROFILE_MISSING")
         summary = _summary(upload)
-        opposed, fact_version = await self.store.patient_opposed(summary.patient_key)
-        facts = GuardInput(
-            kind=OrderKind.DMP_SUBMIT,
-            identity_status=summary.identity_status.value,
-            has_ins=summary.has_ins,
-            identity_doubtful=summary.is_identity_doubtful,
-            opposed=opposed,
-            visibility=frozenset(code.value for code in summary.visibility),
-            has_product_reference=True,
-            fact_version=fact_version,
-        )
-        answers = examine(facts)
-        _refuse(answers)
-        holds = holds_of(answers) | ({HoldKind.PERSON} if upload.hold else set())
-        return await self.store.accept(self._acceptance(client, upload, summary, facts, frozenset(holds)))
+        version = await self.store.fact_version()
+        facts = keep(self._kept(summary))
+        view = FactView(version=version)
+        looked_at = guard_input(OrderKind.DMP_SUBMIT, facts, view, accepted_under=version, has_product_reference=True)
+        _refuse(examine(looked_at))
+        return await self.store.accept(self._acceptance(client, upload, summary, facts, version))
 
     def _acceptance(
         self,
         client: Client,
         upload: DocumentUpload,
         summary: DocumentSummary,
-        facts: GuardInput,
-        holds: frozenset[HoldKind],
+        facts: str,
+        fact_version: int,
     ) -> Acceptance:
         assert client.product is not None
         now = self.clock.now()
@@ -88,31 +81,34 @@ class IntakeService:
             request_digest=request_digest(upload),
             kind=OrderKind.DMP_SUBMIT,
             professional=summary.ps_idnat,
-            patient_key=summary.patient_key,
+            patient_key=summary.patient_keys[0],
+            other_patient_keys=summary.patient_keys[1:],
             order_id=OrderId(f"o-{self.random.bits(96):024x}"),
             document_id=DocumentId(f"d-{self.random.bits(96):024x}"),
             set_id=oid_under(root, self.random.bits(100)),
             unique_id=oid_under(root, self.random.bits(100)),
             type_code=summary.type_code,
-            facts=json.dumps(
-                {
-                    "identity_status": facts.identity_status,
-                    "has_ins": facts.has_ins,
-                    "identity_doubtful": facts.identity_doubtful,
-                    "visibility": sorted(facts.visibility),
-                },
-                ensure_ascii=False,
-            ),
+            facts=facts,
             metadata=upload.metadata,
             body=upload.body,
             media_type=upload.media_type,
             title=summary.title,
             schedule=schedule(policy, now, None if session is None else session.until),
-            holds=holds,
-            fact_version=facts.fact_version,
+            holds=frozenset({HoldKind.PERSON}) if upload.hold else frozenset(),
+            fact_version=fact_version,
             accepted_at=now,
             boot_s=self.clock.boot_s(),
             boot_id=self.clock.boot_id(),
+        )
+
+    def _kept(self, summary: DocumentSummary) -> KeptFacts:
+        return KeptFacts(
+            identity_status=summary.identity_status.value,
+            has_ins=summary.has_ins,
+            identity_doubtful=summary.is_identity_doubtful,
+            visibility=frozenset(code.value for code in summary.visibility),
+            care=Care(episode=summary.episode, team=summary.structure_id),
+            station=self.station,
         )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from vaguemestre_agent.services.clients import client_of
-from vaguemestre_agent.services.dispatch import guard_input
+from vaguemestre_agent.services.dispatch import guards_of
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
 from vaguemestre_core.errors import NotFound
-from vaguemestre_core.guards import GuardAnswer, examine
+from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.ports import ClockPort, StorePort
 from vaguemestre_core.records import Actor, CancelAnswer, Client, Order, OrderFilter, OrderPatch, PersonVerdict, Scope
@@ -63,6 +63,7 @@ _WAITS: Final[Mapping[WaitReason, tuple[str, str]]] = {
 _HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
     HoldKind.PERSON: ("HELD_BY_A_PERSON", "RELEASE_THE_HOLD"),
     HoldKind.OPPOSITION: ("OPPOSITION_RECORDED", "PATIENT_WITHDRAWS_OPPOSITION"),
+    HoldKind.CONSENT: ("MESSAGE_REFUSED_BY_PATIENT", "PATIENT_ACCEPTS_MESSAGES"),
     HoldKind.IDENTITY: ("INS_NOT_QUALIFIED", "QUALIFY_THE_IDENTITY"),
     HoldKind.INTEGRITY: ("ROW_NOT_AUTHENTIC", "GIVE_THE_DOCUMENT_AGAIN"),
     HoldKind.DELEGATION: ("DELEGATION_MISSING", "DOCTOR_DELEGATES"),
@@ -169,9 +170,8 @@ class OrderService:
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why an order has not left, and the one thing that would let it."""
         order = await self.order(client, order_id)
-        opposed, version = await self.store.opposed(order_id)
         owner = await client_of(self.store, order)
-        answers = examine(guard_input(order, opposed=opposed, fact_version=version, client=owner))
+        answers = guards_of(order, await self.store.order_facts(order_id), owner)
         blocking, remedy = self._reason(order, owner, answers)
         return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
 

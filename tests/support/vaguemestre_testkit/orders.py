@@ -24,6 +24,7 @@ PRODUCT = ProductProfile(
     proxy_client_id="example-client-bas",
     oid_root="1.2.250.1.999.1.1",
 )
+QUALIFIED = '{"identity_status":"qualifiée","has_ins":true}'
 
 
 def test_keys() -> StoreKeys:
@@ -77,7 +78,7 @@ def an_acceptance(
         set_id=f"1.2.250.1.999.1.2.{number + 1}",
         unique_id=f"1.2.250.1.999.1.3.{number + 1}",
         type_code="11488-4",
-        facts="{}",
+        facts=QUALIFIED,
         metadata=b"{}",
         body=content,
         media_type="application/pdf",

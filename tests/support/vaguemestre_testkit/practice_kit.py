@@ -41,6 +41,7 @@ from vaguemestre_testkit.orders import PRODUCT, rights, test_keys
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
 
 SECRETARY = Actor(user="sec-1", role="secretaire")
+STATION = "POSTE-1"
 PATIENCE_S = 15.0  # of the tests, on the machine's clock: reached only by a failure
 
 
@@ -387,7 +388,7 @@ async def office(
             proxy,
             clock,
             random,
-            station="POSTE-1",
+            station=STATION,
             longest_s=4 * 3600,
             connect_s=120.0,
             changed=dispatch_wake.ring,
@@ -408,7 +409,14 @@ async def office(
         backend = AgentBackend(
             store=store,
             client_service=clients,
-            intake=IntakeService(store=store, sessions=sessions, clock=clock, random=random, policy=settings.deferral),
+            intake=IntakeService(
+                store=store,
+                sessions=sessions,
+                clock=clock,
+                random=random,
+                policy=settings.deferral,
+                station=STATION,
+            ),
             order_service=OrderService(store=store, sessions=sessions, clock=clock),
             sessions=sessions,
             clock=clock,

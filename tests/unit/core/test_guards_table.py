@@ -12,6 +12,7 @@ from vaguemestre_core.guards import GUARDS, GuardInput, GuardName, examine, hold
 from vaguemestre_core.orders import HoldKind, OrderKind
 
 GOOD = GuardInput(kind=OrderKind.DMP_SUBMIT, identity_status="qualifiée", has_ins=True)
+DELETION = replace(GOOD, kind=OrderKind.DMP_DELETE)
 MAIL = replace(GOOD, kind=OrderKind.MSS_SEND)
 INPUTS = st.builds(
     GuardInput,
@@ -19,7 +20,9 @@ INPUTS = st.builds(
     identity_status=st.sampled_from(["provisoire", "validée", "récupérée", "qualifiée"]),
     has_ins=st.booleans(),
     identity_doubtful=st.booleans(),
+    identity_changed=st.booleans(),
     opposed=st.booleans(),
+    message_refused=st.booleans(),
     visibility=st.frozensets(st.sampled_from(["INVISIBLE_PATIENT", "MASQUE_PS", "INVISIBLE_REPRESENTANTS"])),
     to_patient=st.booleans(),
     has_product_reference=st.booleans(),
@@ -45,6 +48,9 @@ def test_nobody_objects_to_what_is_in_order() -> None:
         (replace(GOOD, identity_status="validée"), {GuardName.INS_QUALIFIEE: "INS_NOT_QUALIFIED"}),
         (replace(GOOD, has_ins=False), {GuardName.INS_QUALIFIEE: "INS_NOT_QUALIFIED"}),
         (replace(MAIL, identity_status="validée", has_ins=False), {}),
+        (replace(GOOD, identity_changed=True), {GuardName.IDENTITY_SURE: "IDENTITY_CHANGED"}),
+        (replace(DELETION, identity_changed=True), {}),
+        (replace(GOOD, message_refused=True), {}),
         (replace(GOOD, identity_doubtful=True), {GuardName.IDENTITY_SURE: "IDENTITY_DOUBTFUL"}),
         (replace(MAIL, identity_doubtful=True), {GuardName.IDENTITY_SURE: "IDENTITY_DOUBTFUL"}),
     ],
@@ -100,3 +106,9 @@ def test_every_objection_says_what_helps(facts: GuardInput) -> None:
             assert answer.refuses is (answer.hold is None)
     kinds = [answer.refuses for answer in answers if not answer.passed]
     assert kinds == sorted(kinds, reverse=True)
+
+
+def test_a_message_that_the_patient_refuses_is_held_by_that_refusal() -> None:
+    refused = replace(MAIL, message_refused=True)
+    assert objections(refused) == {GuardName.MESSAGE_CONSENT: "MESSAGE_REFUSED_BY_PATIENT"}
+    assert holds_of(examine(refused)) == {HoldKind.CONSENT}

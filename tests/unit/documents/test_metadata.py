@@ -173,7 +173,7 @@ def test_an_unknown_type_or_sector_can_be_described() -> None:
 def test_the_summary_is_the_same_for_a_document_and_its_ready_form() -> None:
     built = parse_document_metadata(metadata_samples.metadata()).summary()
     ready = parse_ready_metadata(metadata_samples.ready_metadata()).summary()
-    assert built.patient_key == ready.patient_key
+    assert built.patient_keys[0] == ready.patient_keys[0]
     assert (built.ps_idnat, ready.ps_idnat) == ("899700000012", "899700000012")
     assert built.identity_status is ready.identity_status is IdentityStatus.QUALIFIEE
     assert built.has_ins

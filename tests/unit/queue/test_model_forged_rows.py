@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vaguemestre_core.facts import of_patient, opposition
 from vaguemestre_core.orders import HoldKind, OrderId
 from vaguemestre_core.records import OrderFilter
 from vaguemestre_core.redaction import Personal
@@ -35,7 +36,7 @@ async def test_a_forged_row_is_shown_as_such_among_the_others(tmp_path: Path, co
         shown = {order.order_id: order.holds for order in await store.orders(OrderFilter())}
         assert shown == {OrderId("order-1"): {HoldKind.INTEGRITY}, OrderId("order-2"): frozenset()}
         # The patient's wish reaches every order that is ours.
-        await store.record_opposition(Personal("patient"), True, DOCTOR)
+        await store.record_facts(of_patient(Personal("patient")), [opposition(True)], DOCTOR)
         assert (await store.order(OrderId("order-2"))).holds == {HoldKind.OPPOSITION}
     # A lost marker: every order that is ours is doubted, the forged one stays where nothing sends it.
     (tmp_path / MARKER_FILE).unlink()

@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 )
 
 from vaguemestre_core.errors import Conflict, VaguemestreError
+from vaguemestre_core.facts import FactKind, of_patient, opposition, view_of
 from vaguemestre_core.orders import (
     ASKED_NOW,
     CANCEL_ASKED_ONLY,
-    SETTLED,
     TERMINAL,
     TRANSITIONS,
     ClientId,
@@ -88,6 +88,7 @@ class QueueMachine(StoreBesideModel):
                 reference=reference,
                 digest=made.request_digest,
                 patient=patient_of(reference),
+                holds={HoldKind.OPPOSITION} if patient_of(reference) in self.opposed else set(),
                 lane=(patient_of(reference), set_of(reference)),
                 professional=made.professional,
                 not_before=made.schedule.not_before,
@@ -285,11 +286,12 @@ class QueueMachine(StoreBesideModel):
     @rule(patient=st.integers(0, 1), opposed=st.booleans())
     def opposition(self, patient: int, opposed: bool) -> None:
         name = f"patient-{patient}"
-        self.run(self.store.record_opposition(Personal(name), opposed, DOCTOR))
+        self.run(self.store.record_facts(of_patient(Personal(name)), [opposition(opposed)], DOCTOR))
         (self.opposed.add if opposed else self.opposed.discard)(name)
-        assert self.run(self.store.patient_opposed(Personal(name)))[0] is opposed
+        told, version = self.run(self.store.patient_facts([Personal(name)]))
+        assert (FactKind.OPPOSITION in view_of(told, version).refused) is opposed
         for order in self.orders:
-            if order.patient == name and order.state not in SETTLED:
+            if order.patient == name and order.state not in TERMINAL:
                 if opposed:
                     self.expect_hold(order, HoldKind.OPPOSITION)
                 else:

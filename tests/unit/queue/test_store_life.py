@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
+from vaguemestre_core.facts import FactKind, of_patient, opposition
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import CancelAnswer, Change, OrderFilter, OrderPatch
 from vaguemestre_core.redaction import Personal
@@ -260,11 +261,12 @@ async def test_between_two_patients_leaves_when_the_file_is_closed(tmp_path: Pat
 async def test_an_opposition_holds_what_waits_and_its_withdrawal_frees_it(tmp_path: Path, clock: FakeClock) -> None:
     async with opened(tmp_path, clock) as store:
         order_id = await ready(store, clock, 1)
-        assert await store.patient_opposed(Personal("patient-1")) == (False, 0)
-        version = await store.record_opposition(Personal("patient-1"), True, DOCTOR)
-        assert await store.opposed(order_id) == (True, version)
+        assert await store.patient_facts([Personal("patient-1")]) == ([], 0)
+        recorded = await store.record_facts(of_patient(Personal("patient-1")), [opposition(True)], DOCTOR)
+        assert recorded.held == (order_id,)
+        assert FactKind.OPPOSITION in (await store.order_facts(order_id)).refused
         assert await store.claim("dmp", ALL, clock.now()) is None
-        await store.record_opposition(Personal("patient-1"), False, DOCTOR)
+        await store.record_facts(of_patient(Personal("patient-1")), [opposition(False)], DOCTOR)
         assert await store.claim("dmp", ALL, clock.now()) is not None
 
 

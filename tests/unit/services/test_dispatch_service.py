@@ -9,6 +9,7 @@ import pytest
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
 from vaguemestre_agent.practice.documents import INS_TEST_OID, PATIENTS
+from vaguemestre_core.facts import of_patient, opposition
 from vaguemestre_core.orders import HoldKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome
 from vaguemestre_core.records import AGENT_ACTOR, CancelAnswer, Order
@@ -150,7 +151,7 @@ async def test_a_cancellation_asked_during_the_sending_is_answered_by_the_servic
 async def test_an_opposition_recorded_after_the_acceptance_holds_what_waits(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
         order = await practice.ready()
-        await practice.store.record_opposition(PATIENT_KEY, True, SECRETARY)
+        await practice.store.record_facts(of_patient(PATIENT_KEY), [opposition(True)], SECRETARY)
         await practice.adopt()
         claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
 
@@ -161,7 +162,7 @@ async def test_an_opposition_recorded_after_the_acceptance_holds_what_waits(tmp_
 async def test_the_guards_run_again_at_the_claim(tmp_path: Path) -> None:
     """The hold was lost, or the fact came from elsewhere: the guard alone decides."""
     async with office(tmp_path) as practice:
-        await practice.store.record_opposition(PATIENT_KEY, True, SECRETARY)
+        await practice.store.record_facts(of_patient(PATIENT_KEY), [opposition(True)], SECRETARY)
         order = await practice.deposit()
         await practice.store.lift_hold(order.order_id, HoldKind.OPPOSITION, AGENT_ACTOR, "test")
         await practice.preparation.prepare(order)

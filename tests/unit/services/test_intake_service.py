@@ -15,6 +15,7 @@ from vaguemestre_agent.services.intake import request_digest
 from vaguemestre_agent.services.values import DocumentUpload
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, StoreError
+from vaguemestre_core.facts import of_patient, opposition
 from vaguemestre_core.orders import HoldKind, OrderState
 from vaguemestre_core.records import Scope
 from vaguemestre_core.redaction import Personal
@@ -139,13 +140,13 @@ async def test_an_identity_that_is_not_qualified_is_held(tmp_path: Path, status:
 async def test_a_patient_who_opposes_is_held_and_freed_by_the_withdrawal(tmp_path: Path) -> None:
     key = Personal(f"{INS_TEST_OID}|{PATIENTS[0][0]}")
     async with office(tmp_path) as practice:
-        version = await practice.store.record_opposition(key, True, SECRETARY)
+        recorded = await practice.store.record_facts(of_patient(key), [opposition(True)], SECRETARY)
         order = await practice.deposit()
         other = await practice.deposit("cr-2", patient=1)
         assert order.holds == {HoldKind.OPPOSITION}
-        assert order.fact_version == version
+        assert order.fact_version == recorded.version
         assert other.holds == frozenset()
-        await practice.store.record_opposition(key, False, SECRETARY)
+        await practice.store.record_facts(of_patient(key), [opposition(False)], SECRETARY)
 
         assert (await practice.now(order)).holds == frozenset()
 

@@ -11,6 +11,7 @@ import pytest
 from vaguemestre_agent.services.orders import RECONCILED, OrderService
 from vaguemestre_api.messages import catalogue
 from vaguemestre_core.errors import NotFound
+from vaguemestre_core.facts import FactView
 from vaguemestre_core.orders import TERMINAL, HoldKind, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import Client, Order, OrderFilter, Scope
 from vaguemestre_testkit.orders import PRODUCT
@@ -63,8 +64,8 @@ class Shown:
     async def order(self, order_id: OrderId) -> Order:
         return self._order
 
-    async def opposed(self, order_id: OrderId) -> tuple[bool, int]:
-        return await self._practice.store.opposed(order_id)
+    async def order_facts(self, order_id: OrderId) -> FactView:
+        return await self._practice.store.order_facts(order_id)
 
     async def clients(self) -> object:
         return await self._practice.store.clients()

@@ -10,6 +10,7 @@ import pytest
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
 from vaguemestre_agent.practice.documents import INS_TEST_OID, PATIENTS
+from vaguemestre_core.facts import FactKind, of_patient, opposition
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import CancelAnswer, Order
 from vaguemestre_core.redaction import Personal
@@ -121,6 +122,25 @@ async def test_a_sender_overtaken_by_another_one_puts_nothing_in_doubt(tmp_path:
         assert practice.dmp.complete_bodies == [first.unique_id]
 
 
+@pytest.mark.req("SC.DMP/CONF.09.BIS")
+async def test_an_opposition_told_while_the_dmp_is_asked_whether_it_exists_stops_the_sending(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice:
+        order = await practice.claimed()
+        key = Personal(f"{INS_TEST_OID}|{PATIENTS[0][0]}")
+        asked = asyncio.Event()
+        practice.dmp.existences.append(Step(gate=asked))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(practice.dispatch.send(order))
+            recorded = await practice.store.record_facts(of_patient(key), [opposition(True)], SECRETARY)
+            asked.set()
+
+        assert recorded.held == (order.order_id,)
+        assert practice.dmp.complete_bodies == []
+        now = await practice.now(order)
+        assert now.state is S.READY
+        assert now.holds == {HoldKind.OPPOSITION}
+
+
 # Clocks
 
 
@@ -164,9 +184,9 @@ async def test_a_document_corrected_to_another_patient_is_guarded_by_that_patien
         await practice.deposit("cr-1", patient=0)
         corrected = await practice.deposit("cr-1", patient=1, title="Le bon patient")
         key = Personal(f"{INS_TEST_OID}|{PATIENTS[1][0]}")
-        await practice.store.record_opposition(key, True, SECRETARY)
+        await practice.store.record_facts(of_patient(key), [opposition(True)], SECRETARY)
 
-        assert (await practice.store.opposed(corrected.order_id))[0]
+        assert FactKind.OPPOSITION in (await practice.store.order_facts(corrected.order_id)).refused
         assert (await practice.now(corrected)).holds == frozenset({HoldKind.OPPOSITION})
         assert await practice.store.title(corrected.order_id) == "Le bon patient"
 

@@ -27,6 +27,7 @@ from vaguemestre_agent.selftest.power.recording import (
 )
 from vaguemestre_agent.selftest.power.vfs import ApswConnection, RecordingVfs
 from vaguemestre_core.errors import Conflict
+from vaguemestre_core.facts import of_patient, opposition
 from vaguemestre_core.orders import ClientId, DocumentId, HoldKind, OrderEvent, OrderId, OrderKind, OrderState
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import (
@@ -43,7 +44,7 @@ from vaguemestre_core.records import (
 from vaguemestre_core.redaction import Personal, SecretBytes
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
-from vaguemestre_queue import bodies, people, recovery, scheduling, transitions
+from vaguemestre_queue import bodies, facts, people, recovery, scheduling, transitions
 from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
@@ -64,6 +65,7 @@ PROFESSIONAL: Final = "899700000012"
 CLIENTS: Final = ("lgc-1", "lgc-2", "lgc-3")
 _START: Final = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 _WAIT_S: Final = 60.0
+_QUALIFIED: Final = '{"identity_status":"qualifiée","has_ins":true}'
 _DOCTOR: Final = Actor(user="selftest", role="medecin", rpps="99700000012")
 _PRODUCT: Final = ProductProfile(
     lps_name="Auto-test",
@@ -269,8 +271,8 @@ class _Run:
         if known and draw.random() < 0.4:
             works.append(("lgc-2", self._correct(draw.choice(known))))
         if known and draw.random() < 0.2:
-            patient, opposed = draw.choice(known).patient_key, draw.random() < 0.5
-            works.append(("lgc-3", lambda c, out: people.record_opposition(c, context, patient, opposed, _DOCTOR, out)))
+            patient, told = of_patient(draw.choice(known).patient_key), [opposition(draw.random() < 0.5)]
+            works.append(("lgc-3", lambda c, out: facts.record(c, context, patient, told, _DOCTOR, None, out)))
         now, boot_s, boot_id = self._clock.now(), self._clock.boot_s(), self._clock.boot_id()
         works.append(("agent", lambda c, out: scheduling.due(c, context, now, boot_s, boot_id, 50, out)))
         works += [("agent", partial(self._claim, now)) for _ in range(draw.randint(1, 5))]
@@ -341,7 +343,7 @@ class _Run:
             set_id=f"1.2.250.1.999.7.1.{number}",
             unique_id=f"1.2.250.1.999.7.2.{number}",
             type_code="11488-4",
-            facts="{}",
+            facts=_QUALIFIED,
             metadata=b"{}",
             body=draw.randbytes(size),
             media_type="application/pdf",

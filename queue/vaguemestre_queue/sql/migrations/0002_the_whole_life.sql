@@ -10,3 +10,6 @@ CREATE INDEX orders_ready ON orders (service, professional, client_id, asked_now
 DROP INDEX orders_waiting;
 CREATE INDEX orders_waiting ON orders (waiting, professional, client_id) WHERE state = 'ready' AND quarantined = 0;
 CREATE INDEX orders_doubts_of ON orders (professional, client_id, next_attempt_at_us) WHERE state = 'in_doubt';
+
+-- Facts act on all that waits for a patient: found without reading every document.
+CREATE INDEX documents_of_patient ON documents (patient);
