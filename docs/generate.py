@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Writes into docs/architecture.md the blocks that are generated from the code, so that the page stays true to it.
+"""Writes what is made from the code: blocks of docs/architecture.md, the table of docs/api.md, the vendors' clients.
 
-Run by a developer after a change of the transition table: ``python docs/generate.py``; a test compares.
+Run by a developer after a change of the transitions or of ``openapi.json``: ``python docs/generate.py``; tests compare.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
+from vaguemestre_api.clientgen.generate import clients
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, SETTLED, TERMINAL, TRANSITIONS, OrderState
 
 PAGE = Path(__file__).parent / "architecture.md"
+CLIENTS = Path(__file__).parent / "integrate"
 # In the diagram each of these would draw an arrow from almost everywhere: the table below it has them.
 NOT_DRAWN = {"cancel", "supersede", "abandon", "incarnated", "body_lost"}
 
@@ -68,9 +71,29 @@ def rendered(page: str) -> str:
     return page
 
 
+def write_clients() -> None:
+    """Write the vendors' clients, with the same line ends on every system."""
+    for name, content in clients().items():
+        path = CLIENTS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8", newline="\n")
+
+
+def write_api_table() -> None:
+    """Write the table of routes."""
+    spec = importlib.util.spec_from_file_location("api_table", Path(__file__).with_name("api_table.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    table_writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table_writer)
+    table_writer.PAGE.write_text(table_writer.rendered(table_writer.PAGE.read_text("utf-8")), "utf-8")
+
+
 def main() -> None:
-    """Rewrite the page."""
+    """Rewrite the pages and the clients."""
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    write_api_table()
+    write_clients()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,556 @@
+// Types du client JavaScript de l'agent Vaguemestre.
+// GÉNÉRÉ depuis openapi.json 1.0.0 par « python docs/generate.py » : ne pas modifier à la main.
+
+export const API_VERSION: string;
+
+/** Racine des erreurs de ce client. */
+export class VaguemestreError extends Error {}
+/** Personne n'écoute : rien n'a été envoyé. */
+export class AgentNotRunning extends VaguemestreError {}
+/** Pas de réponse à temps : une écriture a pu être faite. */
+export class AgentSilent extends VaguemestreError {}
+/** La réponse n'est pas celle du contrat. */
+export class AnswerUnreadable extends VaguemestreError {
+  readonly where: string;
+}
+/** L'agent a refusé : un problème RFC 9457. */
+export class ApiProblem extends VaguemestreError {
+  readonly status: number;
+  /** Stable, à comparer. */
+  readonly code: string;
+  /** Une phrase, à montrer. */
+  readonly title: string;
+  readonly detail: string;
+  /** La chose à faire, à montrer. */
+  readonly action: string;
+  readonly link: string;
+  readonly recovery: Problem["recovery"];
+  readonly supportId: string;
+  readonly params: Record<string, string | number | boolean | null>;
+  readonly findings: Finding[];
+  readonly retryAfterS: number | undefined;
+}
+
+export interface Credentials {
+  clientId: string;
+  secret: string;
+}
+
+export interface FilePart {
+  content: Uint8Array | string;
+  mediaType: string;
+}
+
+export interface CallOptions {
+  /** Qui agit, pour cette écriture ; à défaut, celui du client. */
+  actor?: Actor;
+  /** Clé de la demande, où la route l'accepte. */
+  idempotencyKey?: string;
+  /** Essais en tout, pour ce qui se répète sans danger (lectures, dépôts). 1 par défaut. */
+  attempts?: number;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface StreamOptions {
+  signal?: AbortSignal;
+  /** Silence après lequel l'agent est tenu pour parti, millisecondes. */
+  idleMs?: number;
+}
+
+export type StreamItem =
+  | { event: "snapshot"; content: Snapshot; resumeAfter: number | null }
+  | { event: "change"; content: Change; resumeAfter: number | null }
+  | { event: "resync"; content: Resync; resumeAfter: number | null };
+
+/** Adresse de l'agent de cet utilisateur. */
+export function defaultAddress(environment?: Record<string, string | undefined>): string;
+/** Clé d'idempotence neuve. */
+export function newIdempotencyKey(): string;
+
+export class VaguemestreClient {
+  constructor(settings?: {
+    address?: string;
+    credentials?: Credentials | null;
+    actor?: Actor | null;
+    timeoutMs?: number;
+    /** Temps laissé à un agent qui démarre, millisecondes. */
+    startGraceMs?: number;
+  });
+  readonly address: string;
+  actor: Actor | null;
+  /** Suit les évènements sans fin, et reprend où il en était. */
+  follow(after?: number | null, options?: StreamOptions & { patienceMs?: number }): AsyncGenerator<StreamItem, void, undefined>;
+  /** État de l'agent (sans jumelage : sans les compteurs). */
+  getHealth(options?: CallOptions): Promise<Health>;
+  /** Ce document. */
+  getOpenApi(options?: CallOptions): Promise<any>;
+  /** Jumeler un logiciel avec un code. */
+  pair(request: PairingRequest, options?: CallOptions): Promise<PairedClient>;
+  /** Ouvrir un jumelage. */
+  openPairing(request: OpenPairingRequest, options?: CallOptions): Promise<PairingCode>;
+  /** Logiciels jumelés. */
+  listClients(options?: CallOptions): Promise<ClientList>;
+  /** Révoquer un logiciel. */
+  revokeClient(clientId: string, options?: CallOptions): Promise<void>;
+  /** Où en est un document. */
+  getDocument(clientRef: string, options?: CallOptions): Promise<Document>;
+  /** Déposer la version voulue d'un document. */
+  putDocument(clientRef: string, form: { metadata: object | string; body: FilePart; hold?: boolean; send_now?: boolean }, options?: CallOptions): Promise<DocumentAccepted>;
+  /** Ordres visibles, le plus récent d'abord. */
+  listOrders(query?: { state?: Array<"preparing" | "preparation_failed" | "deferred" | "ready" | "offered" | "entrusted" | "claimed" | "sending" | "in_doubt" | "sent" | "rejected" | "cancelled" | "superseded" | "abandoned" | "unreadable" | (string & {})>; client_ref?: string; professional?: string; titles?: boolean; limit?: number; after?: string }, options?: CallOptions): Promise<OrderPage>;
+  /** Un ordre. */
+  getOrder(orderId: string, options?: CallOptions): Promise<Order>;
+  /** Pourquoi il n'est pas parti. */
+  explainOrder(orderId: string, options?: CallOptions): Promise<Why>;
+  /** Bloquer. */
+  holdOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
+  /** Lever le blocage d'une personne. */
+  releaseOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
+  /** Annuler, honnêtement. */
+  cancelOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<CancelAnswer>;
+  /** Laisser partir sans différé. */
+  sendOrderNow(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
+  /** Trancher : le verdict d'une personne. */
+  resolveOrder(orderId: string, request: ResolveRequest, options?: CallOptions): Promise<Order>;
+  /** Rapprocher des références. */
+  reconcile(request: ReconcileRequest, options?: CallOptions): Promise<Reconciliation>;
+  /** Dossier ouvert ou fermé chez le logiciel. */
+  setPatientContext(request: PatientContextRequest, options?: CallOptions): Promise<PatientContext>;
+  /** Flux : état initial puis changements numérotés (SSE). */
+  streamEvents(query?: { after?: number }, options?: StreamOptions): AsyncGenerator<StreamItem, void, undefined>;
+  /** Qui peut envoyer d'ici. */
+  getSession(options?: CallOptions): Promise<Session>;
+  /** Adopter la session du logiciel. */
+  adoptSession(request: AdoptSessionRequest, options?: CallOptions): Promise<Authority>;
+  /** Ouvrir une session du Proxy e-santé (une personne l'a demandé). */
+  openSession(request: OpenSessionRequest, options?: CallOptions): Promise<SessionOffer>;
+  /** Fermer une session. */
+  closeSession(query: { national_id: string }, options?: CallOptions): Promise<void>;
+  /** Lignes du registre (les siennes ; toutes pour `admin`). */
+  readLedger(query?: { after?: number; limit?: number }, options?: CallOptions): Promise<LedgerPage>;
+  /** Recalculer la chaîne du registre. */
+  verifyLedger(options?: CallOptions): Promise<LedgerVerification>;
+}
+
+/** Qui demande : inscrit au registre et dans les traces. */
+export interface Actor {
+  /** Identifiant opaque de l'utilisateur chez le logiciel, jamais un nom. */
+  user: string;
+  /** Rôle au cabinet : medecin, secretaire… */
+  role: string;
+  /** RPPS du professionnel qui agit. */
+  rpps?: string | null;
+}
+
+/** Ce que le logiciel déclare de lui-même aux services nationaux. */
+export interface Product {
+  /** LPS_Nom. */
+  lps_name: string;
+  /** LPS_Version. */
+  lps_version: string;
+  /** LPS_ID, numéro de l'installation. */
+  lps_id: string;
+  /** LPS_ID_HOMOLOGATION_DMP. */
+  homologation_id: string;
+  /** clientId connu du Proxy e-santé. */
+  proxy_client_id: string;
+  /** Branche d'OID des documents de ce logiciel. */
+  oid_root: string;
+  /** Numéro NIL de l'éditeur, ou vide. */
+  nil?: string;
+}
+
+/** Un ordre d'envoi tel qu'il est maintenant. */
+export interface Order {
+  /** Identifiant de l'ordre. */
+  order_id: string;
+  /** Identifiant du document. */
+  document_id: string;
+  /** Logiciel qui l'a confié. */
+  client_id: string;
+  /** Référence chez ce logiciel. */
+  client_ref: string;
+  /** Ce qui est demandé. */
+  kind: "dmp.submit" | "dmp.replace" | "dmp.delete" | "dmp.visibility" | "mss.send" | (string & {});
+  /** État. */
+  state: "preparing" | "preparation_failed" | "deferred" | "ready" | "offered" | "entrusted" | "claimed" | "sending" | "in_doubt" | "sent" | "rejected" | "cancelled" | "superseded" | "abandoned" | "unreadable" | (string & {});
+  /** Version du document, à partir de 1. */
+  version: number;
+  /** setId, OID. */
+  set_id: string;
+  /** uniqueId de cette version, OID. */
+  unique_id: string;
+  /** Code du type de document. */
+  type_code: string;
+  /** PS_IdNat sous lequel il part. */
+  professional: string;
+  /** Instant d'acceptation durable. */
+  accepted_at: string;
+  /** Depuis quand dans cet état. */
+  state_at: string;
+  /** Départ au plus tôt. */
+  not_before: string | null;
+  /** Jusque-là une personne peut l'arrêter. */
+  undo_until: string | null;
+  /** Essais échoués. */
+  attempts: number;
+  /** Prochain essai. */
+  next_attempt_at: string | null;
+  /** Ce qu'il attend. */
+  waiting: "auth" | "network" | "service" | "station" | "predecessor" | "no_dmp" | (string & {}) | null;
+  /** Blocages, chacun levé par sa cause. */
+  holds: Array<"person" | "opposition" | "identity" | "integrity" | "delegation" | (string & {})>;
+  /** Annulation demandée, issue inconnue. */
+  cancel_requested: boolean;
+  /** Ordre qu'il remplace. */
+  predecessor: string | null;
+  /** Ordres dont il dépend. */
+  depends_on: Array<string>;
+  /** Code du dernier refus (catalogue). */
+  failure_code: string | null;
+  /** Code du service, pour le support. */
+  service_code: string | null;
+  /** Début du doute. */
+  doubt_since: string | null;
+  actor: Actor;
+  /** Faits non personnels de la remise. */
+  receipt: Record<string, string>;
+  /** Nombre de changements. */
+  revision: number;
+  /** Titre affichable, ou null (clé verrouillée ou non demandé). */
+  title?: string | null;
+}
+
+/** Réponse à un dépôt : durable au moment où elle est lue. */
+export interface DocumentAccepted {
+  order: Order;
+  /** Même demande déjà acceptée : réponse actuelle. */
+  replayed: boolean;
+  /** Ordre que celui-ci remplace. */
+  superseded?: string | null;
+}
+
+/** Un document et ses ordres, le plus récent d'abord. */
+export interface Document {
+  /** Référence chez le logiciel. */
+  client_ref: string;
+  /** Où il en est. */
+  status: "unknown" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {});
+  orders: Array<Order>;
+}
+
+/** Une page d'ordres, le plus récent d'abord. */
+export interface OrderPage {
+  orders: Array<Order>;
+  /** À donner en `after` pour la suite, ou null. */
+  next?: string | null;
+}
+
+/** Réponse d'une règle. */
+export interface GuardAnswer {
+  /** Règle. */
+  guard: "opposition" | "ins_qualifiee" | "identity_sure" | "visibility" | "invisible_to_recipient" | "product_reference" | "delegation" | (string & {});
+  /** Elle ne s'oppose pas. */
+  passed: boolean;
+  /** Code de l'objection ou OK. */
+  code: string;
+  /** Phrase pour la personne. */
+  title: string;
+  /** Ce qu'il faut faire. */
+  action: string;
+}
+
+/** Pourquoi un ordre n'est pas parti, et la seule chose qui le laisserait partir. */
+export interface Why {
+  order: Order;
+  guards: Array<GuardAnswer>;
+  /** Code de ce qui retient d'abord, ou NOTHING. */
+  blocking: string;
+  /** Phrase. */
+  blocking_title: string;
+  /** Code. */
+  would_let_it_leave: string;
+  /** La seule chose à faire. */
+  action: string;
+}
+
+/** Réponse honnête à une annulation. */
+export interface CancelAnswer {
+  /** Issue. */
+  answer: "cancelled" | "too_late" | "asked" | (string & {});
+  order: Order;
+}
+
+/** Corps d'une écriture sans autre donnée. */
+export interface ActorRequest {
+  actor?: Actor;
+}
+
+/** Verdict d'une personne, et son motif ; aucun texte libre : rien de personnel n'entre au registre. */
+export interface ResolveRequest {
+  /** Parti, pas parti (il repart), ou abandonné. */
+  verdict: "sent" | "not_sent" | "abandon" | (string & {});
+  /** Motif : vu au service, pas vu au service, envoyé autrement, plus utile. */
+  reason: "seen_there" | "not_seen_there" | "sent_otherwise" | "no_longer_needed" | (string & {});
+  actor?: Actor;
+}
+
+/** Références à rapprocher. */
+export interface ReconcileRequest {
+  client_refs: Array<string>;
+}
+
+/** État de chaque référence. */
+export interface Reconciliation {
+  documents: Record<string, "unknown" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {})>;
+}
+
+/** Un dossier vient d'être ouvert ou fermé ; rien ne dit lequel. */
+export interface PatientContextRequest {
+  /** Un dossier est ouvert. */
+  open: boolean;
+  actor?: Actor;
+}
+
+/** Effet. */
+export interface PatientContext {
+  /** Ordres avancés. */
+  brought_forward: number;
+}
+
+/** Un point de contrôle. */
+export interface HealthItem {
+  /** Code du catalogue. */
+  code: string;
+  /** Rien à faire. */
+  ok: boolean;
+  /** Phrase. */
+  title: string;
+  /** Ce qu'il faut faire. */
+  action: string;
+  params: Record<string, any | null>;
+}
+
+/** État de l'agent, sans rien sur les patients. */
+export interface Health {
+  /** Version. */
+  version: string;
+  /** Prêt à accepter. */
+  ready: boolean;
+  items: Array<HealthItem>;
+  /** Ordres par état (client jumelé seulement). */
+  counts?: Record<string, number>;
+}
+
+/** Quelqu'un peut envoyer, d'ici, maintenant. */
+export interface Authority {
+  /** PS_IdNat. */
+  professional: string;
+  /** Moyen. */
+  means: "psc" | "cps" | "cpe" | "structure" | (string & {});
+  /** dmp ou mss. */
+  service: string;
+  /** Poste. */
+  station: string;
+  /** Fin au plus tard. */
+  until?: string | null;
+}
+
+/** Qui peut envoyer d'ici. */
+export interface Session {
+  authorities: Array<Authority>;
+}
+
+/** Demande d'ouverture par une personne. */
+export interface OpenSessionRequest {
+  /** PS_IdNat. */
+  national_id: string;
+  /** Carte ou e-CPS. */
+  channel: "CARD" | "MOBILE" | (string & {});
+  /** Navigateur ou CIBA. */
+  mode: "browser" | "ciba" | (string & {});
+  actor?: Actor;
+}
+
+/** Ce que la personne doit faire. */
+export interface SessionOffer {
+  /** Identifiant de la demande ; un évènement dit sa fin. */
+  session_request: string;
+  /** Deux chiffres à comparer. */
+  binding_code?: string | null;
+  /** Page à ouvrir. */
+  url?: string | null;
+  expires_in_s: number;
+}
+
+/** Session du Proxy e-santé ouverte par le logiciel lui-même. */
+export interface AdoptSessionRequest {
+  /** PS_IdNat. */
+  national_id: string;
+  /** proxy_session_id. */
+  cookie: string;
+  /** session_state rendu par le proxy. */
+  session_state: string;
+  /** Durée restante connue, secondes. */
+  until_s?: number | null;
+  actor?: Actor;
+}
+
+/** Une ligne du registre : chaînée, sans donnée médicale ni personnelle. */
+export interface LedgerLine {
+  /** Numéro, à partir de 1. */
+  seq: number;
+  /** Instant. */
+  at: string;
+  /** Évènement. */
+  kind: string;
+  /** Ordre. */
+  order_id?: string | null;
+  /** Logiciel. */
+  client_id?: string | null;
+  /** Référence. */
+  client_ref?: string | null;
+  actor: LedgerActor;
+  /** État avant. */
+  before?: string | null;
+  /** État après. */
+  after?: string | null;
+  detail: Record<string, string>;
+  /** Empreinte précédente. */
+  previous: string;
+  /** Empreinte. */
+  digest: string;
+}
+
+/** Acteur tel qu'inscrit ; l'agent lui-même n'a ni rôle imposé ni RPPS. */
+export interface LedgerActor {
+  /** Utilisateur. */
+  user: string;
+  /** Rôle. */
+  role: string;
+  /** RPPS. */
+  rpps?: string | null;
+}
+
+/** Lignes visibles, de la plus ancienne à la plus récente. */
+export interface LedgerPage {
+  lines: Array<LedgerLine>;
+  /** À donner en `after`, ou null quand tout est lu. */
+  next?: number | null;
+}
+
+/** Chaîne recalculée et intacte. */
+export interface LedgerVerification {
+  /** Nombre de lignes. */
+  lines: number;
+  /** Empreinte de tête, hexadécimale. */
+  head: string;
+}
+
+/** Un changement numéroté. */
+export interface Change {
+  line: LedgerLine;
+  /** L'ordre tel qu'il est maintenant, s'il est visible. */
+  order?: Order | null;
+}
+
+/** Ordres actifs de ce logiciel ; `last` vrai sur le dernier morceau. */
+export interface Snapshot {
+  orders: Array<Order>;
+  /** Fin de l'état initial. */
+  last: boolean;
+  /** Numéro du dernier changement compris. */
+  at: number;
+}
+
+/** Ce qui précède est perdu pour ce flux : un état complet suit. */
+export interface Resync {
+  /** Pourquoi. */
+  reason: "gap" | "ahead" | (string & {});
+}
+
+/** Droits offerts au prochain jumelage. */
+export interface OpenPairingRequest {
+  scopes: Array<"read" | "enqueue" | "control" | "identity" | "admin" | (string & {})>;
+  actor?: Actor;
+}
+
+/** Code à usage unique. */
+export interface PairingCode {
+  /** À taper chez le logiciel. */
+  code: string;
+  expires_in_s: number;
+}
+
+/** Jumelage par code. */
+export interface PairingRequest {
+  /** Code montré par l'agent. */
+  code: string;
+  /** Nom du logiciel, montré à la personne. */
+  name: string;
+  /** Profil produit, nécessaire pour envoyer. */
+  product?: Product | null;
+}
+
+/** Un logiciel jumelé. */
+export interface Client {
+  /** Identifiant. */
+  client_id: string;
+  /** Nom. */
+  name: string;
+  /** Utilisateur du système autorisé. */
+  os_identity?: string | null;
+  scopes: Array<"read" | "enqueue" | "control" | "identity" | "admin" | (string & {})>;
+  product?: Product | null;
+  /** Jumelage. */
+  created_at: string;
+  /** Révocation. */
+  revoked_at?: string | null;
+}
+
+/** Logiciel qui vient d'être jumelé ; le secret n'est montré qu'ici. */
+export interface PairedClient {
+  client: Client;
+  /** Secret. */
+  secret: string;
+}
+
+/** Tous les logiciels jumelés. */
+export interface ClientList {
+  clients: Array<Client>;
+}
+
+/** Un défaut et son endroit. */
+export interface Finding {
+  /** Pointeur JSON dans la demande. */
+  pointer: string;
+  /** Code. */
+  code: string;
+  /** Phrase. */
+  title: string;
+}
+
+/** Problème (RFC 9457). */
+export interface Problem {
+  /** URI stable. */
+  type: string;
+  /** Statut HTTP. */
+  status: number;
+  /** Code stable du catalogue. */
+  code: string;
+  /** Une phrase. */
+  title: string;
+  /** Explication. */
+  detail: string;
+  /** Ce qui aide. */
+  recovery: "now" | "backoff" | "user_action" | "never" | "in_doubt" | (string & {});
+  /** Ce que la personne peut faire. */
+  action: string;
+  /** Page d'aide. */
+  link: string;
+  /** À donner au support. */
+  support_id: string;
+  params: Record<string, any | null>;
+  errors?: Array<Finding>;
+}
