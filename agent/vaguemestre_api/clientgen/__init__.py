@@ -1,1 +1,3 @@
-"""Generator of the vendors' clients (JavaScript and C#) from the OpenAPI document: docs/adr, "generated clients"."""
+"""Generator of the clients for practice programs, in JavaScript and C#, from the OpenAPI document."""
+
+from __future__ import annotations
