@@ -1403,7 +1403,7 @@ namespace Vaguemestre
     /// <summary>Réponse d'une règle.</summary>
     public sealed class GuardAnswer : IJsonModel
     {
-        /// <summary>Règle. Valeurs : opposition, ins_qualifiee, identity_sure, visibility, invisible_to_recipient, product_reference, delegation.</summary>
+        /// <summary>Règle. Valeurs : opposition, message_consent, ins_qualifiee, identity_sure, visibility, invisible_to_recipient, product_reference, delegation.</summary>
         public string Guard { get; set; }
         /// <summary>Elle ne s'oppose pas.</summary>
         public bool Passed { get; set; }
@@ -1734,6 +1734,8 @@ namespace Vaguemestre
         public string Service { get; set; }
         /// <summary>Poste.</summary>
         public string Station { get; set; }
+        /// <summary>clientId du logiciel dont les ordres partent dans cette session, et d'aucun autre.</summary>
+        public string ProxyClientId { get; set; }
         /// <summary>Fin au plus tard.</summary>
         public string Until { get; set; }
 
@@ -1746,6 +1748,7 @@ namespace Vaguemestre
                 Means = Get.Needed<string>(members, "means", Get.Text),
                 Service = Get.Needed<string>(members, "service", Get.Text),
                 Station = Get.Needed<string>(members, "station", Get.Text),
+                ProxyClientId = Get.Needed<string>(members, "proxy_client_id", Get.Text),
                 Until = Get.Maybe<string>(members, "until", Get.Text),
             };
         }
@@ -1757,6 +1760,7 @@ namespace Vaguemestre
             Get.Put(members, "means", Means);
             Get.Put(members, "service", Service);
             Get.Put(members, "station", Station);
+            Get.Put(members, "proxy_client_id", ProxyClientId);
             Get.Put(members, "until", Until);
             return members;
         }

@@ -200,7 +200,7 @@ export interface Order {
   /** Ce qu'il attend. */
   waiting: "auth" | "network" | "service" | "station" | "predecessor" | "no_dmp" | (string & {}) | null;
   /** Blocages, chacun levé par sa cause. */
-  holds: Array<"person" | "opposition" | "identity" | "integrity" | "delegation" | (string & {})>;
+  holds: Array<"person" | "opposition" | "consent" | "identity" | "integrity" | "delegation" | (string & {})>;
   /** Annulation demandée, issue inconnue. */
   cancel_requested: boolean;
   /** Ordre qu'il remplace. */
@@ -250,7 +250,7 @@ export interface OrderPage {
 /** Réponse d'une règle. */
 export interface GuardAnswer {
   /** Règle. */
-  guard: "opposition" | "ins_qualifiee" | "identity_sure" | "visibility" | "invisible_to_recipient" | "product_reference" | "delegation" | (string & {});
+  guard: "opposition" | "message_consent" | "ins_qualifiee" | "identity_sure" | "visibility" | "invisible_to_recipient" | "product_reference" | "delegation" | (string & {});
   /** Elle ne s'oppose pas. */
   passed: boolean;
   /** Code de l'objection ou OK. */
@@ -353,6 +353,8 @@ export interface Authority {
   service: string;
   /** Poste. */
   station: string;
+  /** clientId du logiciel dont les ordres partent dans cette session, et d'aucun autre. */
+  proxy_client_id: string;
   /** Fin au plus tard. */
   until?: string | null;
 }
