@@ -40,12 +40,14 @@ from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.intake import IntakeService
+from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
+from vaguemestre_core.keeping import KeepingPort
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
@@ -187,11 +189,10 @@ async def running_agent(
                 key_store(settings, paths), parts.random, store_exists=(paths.state / DATABASE_FILE).exists()
             )
         )
-        store: StorePort = parts.around_store(
-            await stack.enter_async_context(
-                open_store(paths.state, keys, parts.clock, parts.random, parts.failpoints, recovering=parts.recovering)
-            )
+        opened = await stack.enter_async_context(
+            open_store(paths.state, keys, parts.clock, parts.random, parts.failpoints, recovering=parts.recovering)
         )
+        store = parts.around_store(opened)
         services = await stack.enter_async_context(_services(settings.services, parts))
         preparer = await stack.enter_async_context(
             aclosing(
@@ -212,7 +213,7 @@ async def running_agent(
             )
         )
         running = await stack.enter_async_context(
-            _running_services(settings, parts, store, services, preparer, paths.first_code)
+            _running_services(settings, parts, store, opened.keeping, services, preparer, paths.first_code)
         )
         api = LocalApi(running.backend, parts.random)
         await stack.enter_async_context(Listening(api, transport_for(paths.endpoint.address)))
@@ -225,6 +226,7 @@ async def _running_services(
     settings: Settings,
     parts: Parts,
     store: StorePort,
+    kept: KeepingPort,
     services: _Services,
     preparer: PreparerPort,
     first_code: Path,
@@ -267,6 +269,8 @@ async def _running_services(
         dispatch_wake,
     )
 
+    keeping = KeepingService(store=kept, clock=parts.clock, retention=settings.retention)
+
     def health_items() -> Sequence[HealthItem]:
         trouble = dispatch.trouble
         return (
@@ -279,6 +283,7 @@ async def _running_services(
                 ok=True,
                 params={"doubtful": store.recovery.doubtful, "incarnated": store.recovery.incarnated},
             ),
+            *keeping.health_items(),
         )
 
     backend = AgentBackend(
@@ -294,6 +299,7 @@ async def _running_services(
         ),
         order_service=OrderService(store=store, sessions=sessions, clock=parts.clock),
         sessions=sessions,
+        keeping=keeping,
         clock=parts.clock,
         dispatch_wake=dispatch_wake,
         version=version("vaguemestre"),
@@ -307,6 +313,7 @@ async def _running_services(
             group.create_task(sessions.run(started), name="sessions"),
             group.create_task(preparation.run(), name="preparation"),
             group.create_task(dispatch.run(), name="dispatch"),
+            group.create_task(keeping.run(), name="keeping"),
             group.create_task(keep_first_code(backend, first_code, parts.clock), name="first-code"),
         ]
         await started.wait()

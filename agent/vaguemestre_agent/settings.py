@@ -18,6 +18,7 @@ from typing import Final, TypeVar, get_type_hints
 from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.keeping import RetentionSettings
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
@@ -113,6 +114,7 @@ class Settings:
     deferral: DeferralPolicy = field(default_factory=DeferralPolicy)
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -150,6 +152,7 @@ T = TypeVar(
     DeferralPolicy,
     DispatchSettings,
     RetryPolicy,
+    RetentionSettings,
 )
 
 

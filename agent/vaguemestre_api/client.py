@@ -273,6 +273,20 @@ class Client:
         """Have the ledger's chain recomputed."""
         return await self._read("verifyLedger", wire.LedgerVerification)
 
+    async def erase_patient(
+        self,
+        *,
+        reason: str,
+        waiting: str,
+        ins: wire.PatientId | None = None,
+        local_id: wire.PatientId | None = None,
+        actor: wire.Actor | None = None,
+    ) -> wire.ErasureReport:
+        """Erase what is kept about a patient; ``waiting`` is ``refuse`` or ``cancel``."""
+        ids = {name: to_json(value) for name, value in (("ins", ins), ("local_id", local_id)) if value is not None}
+        body: Json = {"reason": reason, "waiting": waiting, **ids}
+        return await self._read("erasePatient", wire.ErasureReport, body=body, actor=actor)
+
     # Events
 
     async def events(self, after: int | None = None, *, idle_s: float = 60.0) -> AsyncGenerator[StreamItem]:

@@ -278,6 +278,36 @@ class LedgerVerification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatientId:
+    """One identifier of a patient in its domain."""
+
+    value: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequest:
+    """Whose data to erase, why, and what becomes of what waits."""
+
+    reason: str
+    waiting: str
+    ins: PatientId | None = None
+    local_id: PatientId | None = None
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureReport:
+    """What an erasure did."""
+
+    documents: int
+    bodies: int
+    cancelled: int
+    on_their_way: int
+    log_emptied: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One numbered change, and its order as it is now."""
 

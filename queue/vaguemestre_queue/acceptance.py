@@ -14,6 +14,7 @@ from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import facts, ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.erasure import ERASED
 from vaguemestre_queue.rows import Row
 from vaguemestre_queue.sealing import Envelope
 
@@ -43,7 +44,7 @@ def unframe(opened: bytes) -> StoredBody:
 def accept(
     connection: Connection, context: Context, acceptance: Acceptance, sealed: Envelope, changes: list[Change]
 ) -> Accepted:
-    """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_OF_ANOTHER_PATIENT."""
+    """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_OF_ANOTHER_PATIENT, …ERASED."""
     by_key = _replayed_by_key(connection, context, acceptance)
     if by_key is not None:
         return by_key
@@ -131,6 +132,8 @@ def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
 def _require_patient(context: Context, acceptance: Acceptance, patient: str, orders: list[Row]) -> None:
     """Refuse to replace, in the DMP of one patient, what is or may be in that of another."""
     now = relations.standing(orders)
+    if now.there is not None and patient == ERASED:
+        raise Conflict("DOCUMENT_ERASED")
     may_be_there = now.there is not None or any(relations.state_of(row) in CANCEL_ASKED_ONLY for row in orders)
     if may_be_there and context.sealer.pseudonym("patient", acceptance.patient_key) != patient:
         raise Conflict("DOCUMENT_OF_ANOTHER_PATIENT")

@@ -7,6 +7,7 @@ Source: sqlite.org/wal.html#ckpt, docs/adr/0003.
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Final
 
 from vaguemestre_queue.connection import Connection
@@ -31,9 +32,31 @@ class Checkpoints:
         self._most_commits = commits
         self._commits = 0
         self._pages = 0
+        self._asked: list[Future[bool]] = []
+
+    def ask_to_empty(self) -> Future[bool]:
+        """Have the log emptied after the present group is answered; call it in the writer's thread.
+
+        The future says whether it was: a reader in the middle of something, or a failed disk, prevents it.
+        """
+        asked: Future[bool] = Future()
+        asked.set_running_or_notify_cancel()
+        self._asked.append(asked)
+        return asked
+
+    def _empty(self) -> None:
+        asked, self._asked = self._asked, []
+        emptied = False
+        try:
+            emptied = self._connection.run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
+        finally:
+            for future in asked:
+                future.set_result(emptied)
 
     def after_answers(self) -> None:
         """Copy the log if it has grown enough. Raises StoreError; nothing is lost then, the log only stays longer."""
+        if self._asked:
+            self._empty()
         self._commits += 1
         if self._commits % LOOK_EVERY:
             return

@@ -86,6 +86,12 @@ def _pseudonyms(context: Context, keys: Iterable[Personal]) -> list[str]:
     return [context.sealer.pseudonym("patient", key) for key in keys]
 
 
+def names_of(connection: Connection, context: Context, keys: Iterable[Personal]) -> list[str]:
+    """Return every pseudonym of a patient: of these identifiers and of those known to name the same person."""
+    names, _ = _known(connection, context, _pseudonyms(context, keys))
+    return names
+
+
 def of_patient(connection: Connection, context: Context, keys: Sequence[Personal]) -> tuple[Sequence[Fact], int]:
     """Return what was told of a patient, oldest first, and the version of the facts."""
     _, facts = _known(connection, context, _pseudonyms(context, keys))

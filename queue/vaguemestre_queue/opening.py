@@ -119,7 +119,7 @@ async def open_store(
     except BaseException:
         connection.close()
         raise
-    store = Store(alive, connection, reader, marker, store_id, report, asyncio.get_running_loop())
+    store = Store(alive, connection, reader, path, marker, store_id, report, asyncio.get_running_loop())
     store.start()
     _log.info("store.open", extra={"unclaimed": report.unclaimed, "doubtful": report.doubtful})
     try:

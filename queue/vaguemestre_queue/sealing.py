@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pyrage
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from vaguemestre_core.errors import InvalidInput, StoreError
@@ -72,6 +73,9 @@ class Sealer:
         if len(self._authentication) != MAC_BYTES or len(self._pseudonym) != MAC_BYTES:
             raise InvalidInput("STORE_KEY_INVALID")
         self._cards = ChaCha20Poly1305(hashlib.blake2b(b"cards", key=self._pseudonym, digest_size=32).digest())
+        seed = hashlib.blake2b(b"ledger-heads", key=self._authentication, digest_size=32).digest()
+        self._signing = Ed25519PrivateKey.from_private_bytes(seed)
+        self.station = self._signing.public_key().public_bytes_raw().hex()
         self._recipients: list[tuple[str, pyrage.x25519.Recipient]] = [("station", self._identity.to_public())]
         if recovery is not None:
             self._recipients.append(("recovery", recovery))
@@ -110,6 +114,18 @@ class Sealer:
         """Return the keyed pseudonym (32 hex characters) of a personal value in a scope."""
         text = f"{scope}\x1f{value.reveal()}".encode()
         return hashlib.blake2b(text, key=self._pseudonym, digest_size=16).hexdigest()
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign a ledger head or a backup's manifest (Ed25519) under the name ``station``: its public key, hex."""
+        return self._signing.sign(message)
+
+    def is_signed(self, message: bytes, signature: bytes) -> bool:
+        """Say whether this station signed that."""
+        try:
+            self._signing.public_key().verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
 
     def check_value(self) -> str:
         """Return a value that only these keys give (hex): a store remembers it to know its keys again."""

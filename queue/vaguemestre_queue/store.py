@@ -41,6 +41,7 @@ from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.factstore import FactStore
+from vaguemestre_queue.keeping import StoreKeeping
 from vaguemestre_queue.sealing import Envelope
 from vaguemestre_queue.writer import Writer
 
@@ -56,6 +57,7 @@ class Store(FactStore):
         context: Context,
         connection: Connection,
         reader: aiosqlite.Connection,
+        database: Path,
         marker: Path,
         store_id: str,
         report: RecoveryReport,
@@ -71,18 +73,25 @@ class Store(FactStore):
         self._listeners: list[Callable[[Change], None]] = []
         self._commits = 0
         hit = context.failpoints.hit
+        checkpoints = Checkpoints(connection)
         self._writer = Writer(
             connection,
             self._committed,
             before_commit=partial(hit, "store.before_commit"),
             after_commit=partial(hit, "store.after_commit"),
-            rest=Checkpoints(connection).after_answers,
+            rest=checkpoints.after_answers,
         )
+        self._keeping = StoreKeeping(context, self._writer, self._read, checkpoints, database)
 
     @property
     def recovery(self) -> RecoveryReport:
         """What was put right at opening."""
         return self._recovery
+
+    @property
+    def keeping(self) -> StoreKeeping:
+        """What keeps and lets go."""
+        return self._keeping
 
     def start(self) -> None:
         """Start the writer thread."""
@@ -98,6 +107,7 @@ class Store(FactStore):
         with contextlib.suppress(StoreError):
             with transaction(self._connection):
                 recovery.set_meta(self._connection, "clean_stop", "1")
+            self._keeping.sign_last_head(self._connection)
             self._write_marker()
         self._connection.close()
 
@@ -233,14 +243,8 @@ class Store(FactStore):
         return rows.as_int((await self._read("SELECT coalesce(max(seq), 0) FROM ledger"))[0][0])
 
     async def verify_ledger(self) -> tuple[int, str]:
-        """Recompute the chain; return the number of lines and the head."""
-        check = ledger.ChainCheck()
-        while True:
-            found = await self._read(f"{ledger.SELECT} WHERE seq > ? ORDER BY seq LIMIT 1000", [check.lines])
-            for row in found:
-                check.take(row)
-            if len(found) < 1000:
-                return check.lines, check.digest.hex()
+        """Recompute the chain and hold it against our anchors; return the number of lines and the head."""
+        return await self._keeping.verify(())
 
     async def next_instant(self) -> datetime | None:
         """Return the next instant at which something becomes due, or None."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from vaguemestre_agent.localapi.keepingport import KeepingBackend
 from vaguemestre_agent.services.values import DocumentUpload as DocumentUpload
 from vaguemestre_agent.services.values import Health as Health
 from vaguemestre_agent.services.values import HealthItem as HealthItem
@@ -34,6 +35,10 @@ from vaguemestre_core.redaction import Secret
 
 class Backend(Protocol):
     """All that a route may ask. Methods raise the errors of ``vaguemestre_core.errors``; codes are in the catalogue."""
+
+    @property
+    def keeping(self) -> KeepingBackend:
+        """What keeps and lets go."""
 
     # Clients and pairing
     async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:

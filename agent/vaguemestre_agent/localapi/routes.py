@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import handlers
+from vaguemestre_agent.localapi import handlers, keeping
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -69,6 +69,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/session", _C, "openSession", handlers.open_session),
     ("PUT", "/v1/session", _C, "adoptSession", handlers.adopt_session),
     ("DELETE", "/v1/session", _C, "closeSession", handlers.close_session),
+    ("POST", "/v1/patients/erasure", _A, "erasePatient", keeping.erase_patient),
     ("GET", "/v1/ledger", _R, "readLedger", handlers.read_ledger),
     ("GET", "/v1/ledger/verify", _R, "verifyLedger", handlers.verify_ledger),
 )

@@ -8,6 +8,7 @@ from typing import Final
 
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.intake import IntakeService
+from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
@@ -43,6 +44,7 @@ class AgentBackend:
     intake: IntakeService
     order_service: OrderService
     sessions: SessionService
+    keeping: KeepingService
     clock: ClockPort
     dispatch_wake: Wake
     version: str

@@ -580,6 +580,12 @@ namespace Vaguemestre
             Send(Routes.CloseSession, new Call().InQuery("national_id", nationalId), options);
         }
 
+        /// <summary>Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne.</summary>
+        public ErasureReport ErasePatient(ErasureRequest request, CallOptions options = null)
+        {
+            return ErasureReport.FromJson(Ask(Routes.ErasePatient, new Call().With(request), options));
+        }
+
         /// <summary>Lignes du registre (les siennes ; toutes pour `admin`).</summary>
         public LedgerPage ReadLedger(long? after = null, long? limit = null, CallOptions options = null)
         {
@@ -617,6 +623,7 @@ namespace Vaguemestre
             internal static readonly Route AdoptSession = new Route { Name = "adoptSession", Method = "PUT", Path = "/v1/session", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route OpenSession = new Route { Name = "openSession", Method = "POST", Path = "/v1/session", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route CloseSession = new Route { Name = "closeSession", Method = "DELETE", Path = "/v1/session", Statuses = new[] { 204 }, HasActor = true };
+            internal static readonly Route ErasePatient = new Route { Name = "erasePatient", Method = "POST", Path = "/v1/patients/erasure", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route ReadLedger = new Route { Name = "readLedger", Method = "GET", Path = "/v1/ledger", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route VerifyLedger = new Route { Name = "verifyLedger", Method = "GET", Path = "/v1/ledger/verify", Statuses = new[] { 200 }, IsRepeatable = true };
         }
@@ -2039,6 +2046,108 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "lines", Lines);
             Get.Put(members, "head", Head);
+            return members;
+        }
+    }
+
+    /// <summary>Un identifiant d'un patient dans son domaine.</summary>
+    public sealed class PatientId : IJsonModel
+    {
+        /// <summary>Matricule INS ou numéro local.</summary>
+        public string Value { get; set; }
+        /// <summary>OID du domaine.</summary>
+        public string Oid { get; set; }
+
+        internal static PatientId FromJson(object value)
+        {
+            var members = Get.Members(value, "PatientId");
+            return new PatientId
+            {
+                Value = Get.Needed<string>(members, "value", Get.Text),
+                Oid = Get.Needed<string>(members, "oid", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "value", Value);
+            Get.Put(members, "oid", Oid);
+            return members;
+        }
+    }
+
+    /// <summary>Effacement d'un patient. Un document est lié à l'identifiant avec lequel il a été donné : donnez les deux si le patient a eu les deux.</summary>
+    public sealed class ErasureRequest : IJsonModel
+    {
+        /// <summary>Motif : demande du patient, dossier transféré, saisi par erreur, plus utile. Valeurs : patient_request, record_transferred, entered_by_mistake, no_longer_needed.</summary>
+        public string Reason { get; set; }
+        /// <summary>Ce qui attend encore : tout refuser, ou l'annuler. Ce qui est en chemin est prié de s'arrêter, et son document reste. Valeurs : refuse, cancel.</summary>
+        public string Waiting { get; set; }
+        public PatientId Ins { get; set; }
+        public PatientId LocalId { get; set; }
+        public Actor Actor { get; set; }
+
+        internal static ErasureRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "ErasureRequest");
+            return new ErasureRequest
+            {
+                Reason = Get.Needed<string>(members, "reason", Get.Text),
+                Waiting = Get.Needed<string>(members, "waiting", Get.Text),
+                Ins = Get.Maybe<PatientId>(members, "ins", PatientId.FromJson),
+                LocalId = Get.Maybe<PatientId>(members, "local_id", PatientId.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "reason", Reason);
+            Get.Put(members, "waiting", Waiting);
+            Get.Put(members, "ins", Ins);
+            Get.Put(members, "local_id", LocalId);
+            Get.Put(members, "actor", Actor);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qu'un effacement a fait. Les lignes du registre restent : elles ne nomment personne.</summary>
+    public sealed class ErasureReport : IJsonModel
+    {
+        /// <summary>Documents effacés.</summary>
+        public long Documents { get; set; }
+        /// <summary>Contenus scellés détruits.</summary>
+        public long Bodies { get; set; }
+        /// <summary>Envois annulés pour cela.</summary>
+        public long Cancelled { get; set; }
+        /// <summary>Documents laissés : un envoi ne peut pas être arrêté maintenant.</summary>
+        public long OnTheirWay { get; set; }
+        /// <summary>Le journal d'écriture a été vidé aussi ; sinon, le prochain passage le fait.</summary>
+        public bool LogEmptied { get; set; }
+
+        internal static ErasureReport FromJson(object value)
+        {
+            var members = Get.Members(value, "ErasureReport");
+            return new ErasureReport
+            {
+                Documents = Get.Needed<long>(members, "documents", Get.Integer),
+                Bodies = Get.Needed<long>(members, "bodies", Get.Integer),
+                Cancelled = Get.Needed<long>(members, "cancelled", Get.Integer),
+                OnTheirWay = Get.Needed<long>(members, "on_their_way", Get.Integer),
+                LogEmptied = Get.Needed<bool>(members, "log_emptied", Get.Boolean),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "documents", Documents);
+            Get.Put(members, "bodies", Bodies);
+            Get.Put(members, "cancelled", Cancelled);
+            Get.Put(members, "on_their_way", OnTheirWay);
+            Get.Put(members, "log_emptied", LogEmptied);
             return members;
         }
     }

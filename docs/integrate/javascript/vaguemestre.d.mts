@@ -127,6 +127,8 @@ export class VaguemestreClient {
   openSession(request: OpenSessionRequest, options?: CallOptions): Promise<SessionOffer>;
   /** Fermer une session. */
   closeSession(query: { national_id: string }, options?: CallOptions): Promise<void>;
+  /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
+  erasePatient(request: ErasureRequest, options?: CallOptions): Promise<ErasureReport>;
   /** Lignes du registre (les siennes ; toutes pour `admin`). */
   readLedger(query?: { after?: number; limit?: number }, options?: CallOptions): Promise<LedgerPage>;
   /** Recalculer la chaîne du registre. */
@@ -448,6 +450,39 @@ export interface LedgerVerification {
   lines: number;
   /** Empreinte de tête, hexadécimale. */
   head: string;
+}
+
+/** Un identifiant d'un patient dans son domaine. */
+export interface PatientId {
+  /** Matricule INS ou numéro local. */
+  value: string;
+  /** OID du domaine. */
+  oid: string;
+}
+
+/** Effacement d'un patient. Un document est lié à l'identifiant avec lequel il a été donné : donnez les deux si le patient a eu les deux. */
+export interface ErasureRequest {
+  /** Motif : demande du patient, dossier transféré, saisi par erreur, plus utile. */
+  reason: "patient_request" | "record_transferred" | "entered_by_mistake" | "no_longer_needed" | (string & {});
+  /** Ce qui attend encore : tout refuser, ou l'annuler. Ce qui est en chemin est prié de s'arrêter, et son document reste. */
+  waiting: "refuse" | "cancel" | (string & {});
+  ins?: PatientId;
+  local_id?: PatientId;
+  actor?: Actor;
+}
+
+/** Ce qu'un effacement a fait. Les lignes du registre restent : elles ne nomment personne. */
+export interface ErasureReport {
+  /** Documents effacés. */
+  documents: number;
+  /** Contenus scellés détruits. */
+  bodies: number;
+  /** Envois annulés pour cela. */
+  cancelled: number;
+  /** Documents laissés : un envoi ne peut pas être arrêté maintenant. */
+  on_their_way: number;
+  /** Le journal d'écriture a été vidé aussi ; sinon, le prochain passage le fait. */
+  log_emptied: boolean;
 }
 
 /** Un changement numéroté. */

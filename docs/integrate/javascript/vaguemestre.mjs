@@ -338,6 +338,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.closeSession, { query }, options);
   }
 
+  /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
+  erasePatient(request, options = {}) {
+    return this.#call(ROUTES.erasePatient, { request }, options);
+  }
+
   /** Lignes du registre (les siennes ; toutes pour `admin`). */
   readLedger(query = {}, options = {}) {
     return this.#call(ROUTES.readLedger, { query }, options);
@@ -512,6 +517,7 @@ const ROUTES = {
   adoptSession: { name: "adoptSession", method: "PUT", path: "/v1/session", statuses: [200], answer: "model", actor: true },
   openSession: { name: "openSession", method: "POST", path: "/v1/session", statuses: [202], answer: "model", actor: true },
   closeSession: { name: "closeSession", method: "DELETE", path: "/v1/session", statuses: [204], answer: "nothing", actor: true },
+  erasePatient: { name: "erasePatient", method: "POST", path: "/v1/patients/erasure", statuses: [200], answer: "model", actor: true },
   readLedger: { name: "readLedger", method: "GET", path: "/v1/ledger", statuses: [200], answer: "model", repeatable: true },
   verifyLedger: { name: "verifyLedger", method: "GET", path: "/v1/ledger/verify", statuses: [200], answer: "model", repeatable: true },
 };

@@ -54,6 +54,7 @@ from vaguemestre_core.records import (
     event_kind,
 )
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit.memory_keeping import MemoryKeeping
 from vaguemestre_testkit.memory_pairing import MemoryPairing
 
 _UNDO_S: Final = 120.0
@@ -95,6 +96,7 @@ class MemoryBackend(MemoryPairing):
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
         self.unavailable: str | None = None
         self.kept_from = 1
+        self.keeping = MemoryKeeping()
         self.listeners: list[Callable[[Change], None]] = []
         self.lines: list[LedgerEntry] = []
         self._orders: dict[OrderId, Order] = {}

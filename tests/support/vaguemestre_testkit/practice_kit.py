@@ -21,12 +21,14 @@ from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import DispatchService, DispatchSettings
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.intake import IntakeService
+from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.deferral import DeferralPolicy
+from vaguemestre_core.keeping import RetentionSettings
 from vaguemestre_core.orders import OrderId, OrderState
 from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
@@ -419,6 +421,7 @@ async def office(
             ),
             order_service=OrderService(store=store, sessions=sessions, clock=clock),
             sessions=sessions,
+            keeping=KeepingService(store=real.keeping, clock=clock, retention=RetentionSettings()),
             clock=clock,
             dispatch_wake=dispatch_wake,
             version="0.0.0",

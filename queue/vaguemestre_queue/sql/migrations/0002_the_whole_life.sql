@@ -13,3 +13,9 @@ CREATE INDEX orders_doubts_of ON orders (professional, client_id, next_attempt_a
 
 -- Facts act on all that waits for a patient: found without reading every document.
 CREATE INDEX documents_of_patient ON documents (patient);
+
+-- Orders that are over and whose bodies are still here, with the kept time (see retention.py) at which that was seen.
+CREATE TABLE ended (
+  order_id TEXT PRIMARY KEY REFERENCES orders (order_id),
+  kept_s   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

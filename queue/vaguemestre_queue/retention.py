@@ -1,0 +1,132 @@
+"""How long bodies stay: orders that are over are marked, and their bodies destroyed once the time has really passed.
+
+Two clocks must agree. The wall clock may jump a year ahead and come back; *kept time* cannot: it grows with the
+boot-time clock, and by at most ``LONGEST_GAP_S`` for each time the machine was off. It may be slow, never early.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from vaguemestre_core.errors import StoreError
+from vaguemestre_core.orders import TERMINAL, DocumentId
+from vaguemestre_core.ports import ClockPort
+from vaguemestre_core.records import AGENT_ACTOR, Change
+from vaguemestre_queue import ledger, recovery, relations, rows, transitions
+from vaguemestre_queue.connection import Connection
+from vaguemestre_queue.context import Context
+from vaguemestre_queue.rows import Row
+
+DAY_S: Final = 86400
+LONGEST_GAP_S: Final = 3 * DAY_S  # credited for one time off, whatever the wall clock says
+KEPT: Final = "kept_time"  # meta: seconds counted; wall clock, boot clock and boot at the last count
+_OVER: Final = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
+
+
+def kept_s(connection: Connection, clock: ClockPort) -> int:
+    """Count the time since the last count, in the caller's transaction; return the kept time, seconds."""
+    now_us, boot_s, boot_id = rows.to_us(clock.now()), clock.boot_s(), clock.boot_id()
+    known = recovery.meta(connection, KEPT)
+    total = 0.0
+    if known is not None:
+        total_text, last_us, last_boot_s, last_boot_id = known.split(" ", 3)
+        total = float(total_text)
+        if boot_id and boot_id == last_boot_id:
+            total += max(0.0, boot_s - float(last_boot_s))
+        else:
+            total += min(max(0.0, (now_us - int(last_us)) / 1e6), LONGEST_GAP_S)
+    recovery.set_meta(connection, KEPT, f"{total:.3f} {now_us} {boot_s:.3f} {boot_id}")
+    return int(total)
+
+
+def mark_ended(connection: Connection, now_s: int) -> None:
+    """Remember since when orders that are over, and have bodies, were seen to be so."""
+    connection.run(
+        "INSERT INTO ended SELECT DISTINCT b.order_id, ? FROM bodies AS b JOIN orders AS o USING (order_id) "
+        f"WHERE o.state IN ({_OVER}) AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.order_id = b.order_id)",
+        [now_s],
+    )
+
+
+def destroy(connection: Connection, context: Context, days: int, batch: int, changes: list[Change]) -> int:
+    """Destroy the bodies of a batch of orders that are over since that many days; return how many orders.
+
+    One whose document has an order under way is left: a replacement, a deletion or a change of visibility may need it.
+    A row that is not ours is never a reason to destroy anything.
+    """
+    now_s = kept_s(connection, context.clock)
+    mark_ended(connection, now_s)
+    found = connection.run(
+        f"SELECT {', '.join(f'o.{name}' for name in rows.COLUMNS)}, o.mac FROM ended AS e JOIN orders AS o "
+        "USING (order_id) WHERE e.kept_s <= ? AND o.state_at_us <= ? AND NOT EXISTS (SELECT 1 FROM orders AS x "
+        f"WHERE x.document_id = o.document_id AND (x.quarantined = 1 OR x.state NOT IN ({_OVER}))) "
+        "ORDER BY e.kept_s LIMIT ?",
+        [now_s - days * DAY_S, rows.to_us(context.clock.now() - timedelta(days=days)), batch],
+    )
+    count = 0
+    for cells in found:
+        row, _ = rows.row_of(cells)
+        if not _is_over(connection, context, row):
+            connection.run("DELETE FROM ended WHERE order_id = ?", [row["order_id"]])  # counted anew
+            continue
+        roles = destroy_bodies(connection, row)
+        detail = (("days", str(days)), ("roles", ",".join(roles)))
+        told(connection, context, row, "order.body_destroyed", detail, changes)
+        count += 1
+    return count
+
+
+def _is_over(connection: Connection, context: Context, row: Row) -> bool:
+    """Say whether all orders of the document are ours and over."""
+    try:
+        orders = relations.of_document(connection, context, DocumentId(rows.as_text(row["document_id"])))
+    except StoreError as error:
+        if error.code != "ROW_NOT_AUTHENTIC":
+            raise
+        return False
+    return relations.standing(orders).settled
+
+
+def destroy_bodies(connection: Connection, row: Row) -> list[str]:
+    """Delete an order's bodies and its mark; return the roles that were there. ``secure_delete`` overwrites them."""
+    order_id = row["order_id"]
+    found = connection.run("SELECT role FROM bodies WHERE order_id = ? ORDER BY role", [order_id])
+    connection.run("DELETE FROM bodies WHERE order_id = ?", [order_id])
+    connection.run("DELETE FROM ended WHERE order_id = ?", [order_id])
+    return [rows.as_text(role) for (role,) in found]
+
+
+def told(
+    connection: Connection,
+    context: Context,
+    row: Row,
+    kind: str,
+    detail: transitions.Pairs,
+    changes: list[Change],
+) -> None:
+    """Write a ledger line about an order whose row does not change."""
+    entry = ledger.append(
+        connection,
+        ledger.Line(
+            at=context.clock.now(),
+            kind=kind,
+            actor=AGENT_ACTOR,
+            order_id=rows.as_text(row["order_id"]),
+            client_id=rows.as_text(row["client_id"]),
+            client_ref=rows.as_text(row["client_ref"]),
+            detail=detail,
+        ),
+    )
+    changes.append(Change(entry=entry, order=rows.order_of(row)))
+
+
+def is_old(connection: Connection, clock: ClockPort, name: str, days: int) -> bool:
+    """Say whether a thing seen under that name has been there for that many days; the first time only remembers it."""
+    now_s = kept_s(connection, clock)
+    key = f"seen:{name}"
+    seen = recovery.meta(connection, key)
+    if seen is None:
+        recovery.set_meta(connection, key, str(now_s))
+        return False
+    return now_s - int(seen) >= days * DAY_S
