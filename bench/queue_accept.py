@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sqlite3
 import statistics
 import tempfile
@@ -24,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from machine import machine
 
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
@@ -274,8 +275,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = run(arguments.rounds)
     if arguments.json:
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, SQLite {sqlite3.sqlite_version}"
-        print(json.dumps({"machine": machine, "figures": [asdict(figure) for figure in figures]}))
+        print(json.dumps({"machine": machine(), "figures": [asdict(figure) for figure in figures]}))
         return
     for figure in figures:
         verdict = "met" if figure.met else "NOT met"

@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sqlite3
 import statistics
 import tempfile
@@ -25,6 +23,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from machine import machine
 from queue_accept import ACTOR, make_acceptance, make_client, make_keys
 
 from vaguemestre_agent.adapters.system.clock import SystemClock
@@ -174,8 +173,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = run(tuple(sorted(arguments.orders)))
     if arguments.json:
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, SQLite {sqlite3.sqlite_version}"
-        print(json.dumps({"machine": machine, "figures": [asdict(figure) for figure in figures]}))
+        print(json.dumps({"machine": machine(), "figures": [asdict(figure) for figure in figures]}))
         return
     for figure in figures:
         verdict = "met" if figure.met else "NOT met"

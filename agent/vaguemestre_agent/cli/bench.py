@@ -1,4 +1,4 @@
-"""``vaguemestre bench queue``: the queue's measures, run from a checkout (``bench/`` is not shipped to practices).
+"""``vaguemestre bench …``: the measures of a checkout (``bench/`` is not shipped to practices).
 
 Each measure is a process of its own, so that none warms another's caches. Prints ratios of one run, never bare times.
 """
@@ -9,21 +9,71 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_api.jsontypes import Json
 
-SCRIPTS: Final = {"queue": ("queue_accept.py", "queue_claim.py")}
-LONGEST_S: Final = 1800.0
+LONGEST_S: Final = 3600.0
+PICTURE: Final = "picture.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One script: its name without suffix, and what makes it quick."""
+
+    script: str
+    quick: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What can be measured: its French line of help and its scripts."""
+
+    help: str
+    measures: tuple[Measure, ...]
+
+
+SUBJECTS: Final[Mapping[str, Subject]] = {
+    "queue": Subject(
+        help="acceptation, prise en charge, et d'autres files à durabilité égale",
+        measures=(
+            Measure(script="queue_accept", quick=("--rounds", "1")),
+            Measure(script="queue_claim", quick=("--orders", "1000", "20000")),
+            Measure(script="queue_peers", quick=("--rounds", "1", "--orders", "1000", "20000")),
+        ),
+    ),
+    "api": Subject(
+        help="dépôt par l'API locale, face à la file seule",
+        measures=(Measure(script="api_accept", quick=("--rounds", "1")),),
+    ),
+    "dmp": Subject(
+        help="du dépôt à l'accusé, face à une boucle qui ne garde rien",
+        measures=(Measure(script="dmp_send", quick=("--rounds", "1", "--documents", "10")),),
+    ),
+    "idle": Subject(
+        help="mémoire et processeur au repos",
+        measures=(Measure(script="idle", quick=("--seconds", "10")),),
+    ),
+    "start": Subject(
+        help="du lancement à la première réponse, face aux importations",
+        measures=(Measure(script="start", quick=("--rounds", "3")),),
+    ),
+}
 
 
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     """Declare what can be measured."""
     kinds = parser.add_subparsers(dest="subject", required=True, metavar="SUJET")
-    queue = kinds.add_parser("queue", parents=[common], help="acceptation et prise en charge, en rapports")
-    queue.add_argument("--quick", action="store_true", help="un tour, sans le million d'ordres")
+    for name, subject in SUBJECTS.items():
+        one = kinds.add_parser(name, parents=[common], help=subject.help)
+        one.add_argument("--quick", action="store_true", help="un tour, petites tailles")
+        if name == "queue":
+            one.add_argument("--picture", type=Path, metavar="FICHIER.svg", help="dessine la courbe")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -34,32 +84,47 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return Exit.UNAVAILABLE
     results: dict[str, Json] = {}
     met = True
-    for script in SCRIPTS[arguments.subject]:
-        result = measure(folder / script, quick=arguments.quick)
-        results[script.removesuffix(".py")] = result
-        figures = result["figures"] if isinstance(result, dict) else []
-        for figure in figures if isinstance(figures, list) else []:
-            if isinstance(figure, dict):
-                met = met and figure["met"] is True
-                verdict = "atteint" if figure["met"] else "non atteint"
-                name = figure.get("name") or f"claim, {figure.get('orders')} ordres"
-                console.say(f"{name} : rapport {figure['ratio']}, objectif {figure['target']} {verdict}")
+    for measure in SUBJECTS[arguments.subject].measures:
+        words = ["--json", *(measure.quick if arguments.quick else ())]
+        result: Json = json.loads(script(folder / f"{measure.script}.py", words))
+        results[measure.script] = result
+        met = tell(console, result) and met
+    picture: Path | None = getattr(arguments, "picture", None)
+    if picture is not None:
+        draw(folder, results, picture)
+        console.say(f"courbe : {picture}")
     if console.as_json:
         console.give_json(results)
     return Exit.OK if met else Exit.REFUSED
 
 
+def tell(console: Console, result: Json) -> bool:
+    """Say each figure of a measure; return whether all that have a target meet it."""
+    met = True
+    groups = result if isinstance(result, dict) else {}
+    for group, figures in groups.items():
+        for figure in figures if isinstance(figures, list) else []:
+            if isinstance(figure, dict):
+                met = met and all(value is True for key, value in figure.items() if key.endswith("met"))
+                console.say(f"{group} : " + ", ".join(f"{key} {value}" for key, value in figure.items()))
+    return met
+
+
+def draw(folder: Path, results: Mapping[str, Json], picture: Path) -> None:
+    """Draw the curve of a run."""
+    with tempfile.TemporaryDirectory(prefix="vaguemestre-bench-") as scratch:
+        given = Path(scratch) / "results.json"
+        given.write_text(json.dumps(dict(results)), encoding="utf-8")
+        script(folder / PICTURE, [str(given), str(picture)])
+
+
 def bench_folder() -> Path | None:
     """Return the folder of the measures beside this checkout, or None in an installed program."""
     folder = Path(__file__).resolve().parents[3] / "bench"
-    return folder if (folder / SCRIPTS["queue"][0]).is_file() else None
+    return folder if (folder / PICTURE).is_file() else None
 
 
-def measure(script: Path, *, quick: bool) -> Json:
-    """Run one script in another process; return its JSON."""
-    words = [sys.executable, str(script), "--json"]
-    if quick:
-        words += ["--rounds", "1"] if script.name == "queue_accept.py" else ["--orders", "1000", "20000"]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=LONGEST_S)  # noqa: S603 - our own script
-    result: Json = json.loads(done.stdout)
-    return result
+def script(path: Path, words: Sequence[str]) -> bytes:
+    """Run one script in another process; return what it prints."""
+    command = [sys.executable, str(path), *words]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=LONGEST_S).stdout  # noqa: S603 - our own
