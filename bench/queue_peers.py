@@ -28,7 +28,7 @@ from litequeue import LiteQueue
 from machine import machine
 from persistqueue import SQLiteAckQueue
 from queue_accept import ACTOR, make_acceptance, make_client, make_keys
-from queue_claim import PROFESSIONALS, fill
+from queue_claim import RIGHTS, fill
 
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
@@ -222,7 +222,7 @@ def measure_puts(rounds: int, keys: StoreKeys) -> list[Put]:
 
 async def take_ours(store: Store) -> None:
     """Take one order through all it goes through: claimed, about to leave, delivered."""
-    order = await store.claim("dmp", PROFESSIONALS, SystemClock().now())
+    order = await store.claim("dmp", RIGHTS, SystemClock().now())
     assert order is not None
     await store.first_byte(order.order_id, None)
     await store.apply(order.order_id, OrderEvent.DELIVERED, ACTOR)
