@@ -27,7 +27,10 @@ from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
+from vaguemestre_agent.adapters.system.machine import machine_identity
 from vaguemestre_agent.adapters.system.random import SystemRandom
+from vaguemestre_agent.adapters.system.storelock import only_living_copy
+from vaguemestre_agent.adapters.system.witnesses import FileWitness, KeyStoreWitness
 from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, UnconfiguredProxy
 from vaguemestre_agent.localapi.firstpairing import keep_first_code
 from vaguemestre_agent.localapi.listening import Listening, transport_for
@@ -44,6 +47,7 @@ from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
@@ -51,7 +55,8 @@ from vaguemestre_core.keeping import KeepingPort
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
-from vaguemestre_queue.opening import DATABASE_FILE, open_store
+from vaguemestre_queue.incarnation import Witness
+from vaguemestre_queue.opening import DATABASE_FILE, Surroundings, open_store
 
 _log = logging.getLogger(__name__)
 # In the state folder: emptied at each start of the worker.
@@ -74,6 +79,7 @@ class Parts:
     Attributes:
         clock, random, failpoints: ports to the machine.
         around_store, around_dmp: wrappers.
+        machine: tells the identities of the machine.
         recovering: False leaves what was on the way on the way.
         worker: how the preparation's worker is started; None: this interpreter and its module.
     """
@@ -83,6 +89,7 @@ class Parts:
     failpoints: FailpointPort = field(default_factory=Unarmed)
     around_store: Callable[[StorePort], StorePort] = _same_store
     around_dmp: Callable[[DmpPort], DmpPort] = _same_dmp
+    machine: Callable[[], tuple[str, ...]] = machine_identity
     recovering: bool = True
     worker: tuple[str, ...] | None = None
 
@@ -107,6 +114,14 @@ def key_store(settings: Settings, paths: AgentPaths) -> KeyStore:
     if settings.agent.key_store is KeyStoreKind.FILE:
         return FileKeyStore(paths.state / KEYS_FILE)
     return SystemKeyStore(paths.state.name)
+
+
+def surroundings(settings: Settings, paths: AgentPaths, parts: Parts) -> Surroundings:
+    """Return what tells the store from its copies."""
+    witnesses: list[Witness] = [FileWitness(paths.config)]
+    if settings.agent.key_store is KeyStoreKind.SYSTEM:  # a file of the state folder would be copied with it
+        witnesses.append(KeyStoreWitness(key_store(settings, paths)))
+    return Surroundings(machine=parts.machine(), witnesses=witnesses)
 
 
 @asynccontextmanager
@@ -190,8 +205,18 @@ async def running_agent(
             )
         )
         opened = await stack.enter_async_context(
-            open_store(paths.state, keys, parts.clock, parts.random, parts.failpoints, recovering=parts.recovering)
+            open_store(
+                paths.state,
+                keys,
+                parts.clock,
+                parts.random,
+                parts.failpoints,
+                recovering=parts.recovering,
+                surroundings=await asyncio.to_thread(surroundings, settings, paths, parts),
+            )
         )
+        if opened.recovery.copied_at is None:  # a copy that nobody adopted sends nothing: it stands in nobody's way
+            stack.enter_context(only_living_copy(opened.store_id))
         store = parts.around_store(opened)
         services = await stack.enter_async_context(_services(settings.services, parts))
         preparer = await stack.enter_async_context(
@@ -267,6 +292,7 @@ async def _running_services(
         settings.retry,
         settings.dispatch,
         dispatch_wake,
+        preparer,
     )
 
     keeping = KeepingService(store=kept, clock=parts.clock, retention=settings.retention)
@@ -283,6 +309,7 @@ async def _running_services(
                 ok=True,
                 params={"doubtful": store.recovery.doubtful, "incarnated": store.recovery.incarnated},
             ),
+            *standing_items(store.recovery),
             *keeping.health_items(),
         )
 

@@ -198,9 +198,9 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = Mapping
         (_S.READY, _E.BODY_LOST): _S.UNREADABLE,
         (_S.CLAIMED, _E.BODY_LOST): _S.UNREADABLE,
         (_S.UNREADABLE, _E.BODY_GIVEN): _S.PREPARING,
-        # A restored or cloned store cannot know what its other self sent since.
+        # A restored or cloned store cannot know what its other self sent since. PREPARATION_FAILED is not here: a
+        # correction is another order, so one whose preparation failed never left under its own uniqueId.
         (_S.PREPARING, _E.INCARNATED): _S.IN_DOUBT,
-        (_S.PREPARATION_FAILED, _E.INCARNATED): _S.IN_DOUBT,
         (_S.DEFERRED, _E.INCARNATED): _S.IN_DOUBT,
         (_S.READY, _E.INCARNATED): _S.IN_DOUBT,
         (_S.OFFERED, _E.INCARNATED): _S.IN_DOUBT,

@@ -343,13 +343,20 @@ class StoredBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryReport:
-    """What the store found and put right when it was opened."""
+    """What the store found and put right when it was opened.
+
+    Attributes:
+        restored_at: when this store was last recognised as restored or copied, or None.
+        copied_at: set while it is a recognised copy whose original may be alive: nothing accepted before leaves.
+    """
 
     unclaimed: int = 0
     doubtful: int = 0
     incarnated: int = 0
     unauthenticated: int = 0
     previous_stop_clean: bool = True
+    restored_at: datetime | None = None
+    copied_at: datetime | None = None
 
 
 @unique

@@ -5,20 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import aiosqlite
 
-from vaguemestre_core.errors import StoreError
+from vaguemestre_core.errors import NotFound, StoreError
 from vaguemestre_core.ports import ClockPort, FailpointPort, RandomPort
-from vaguemestre_core.records import RecoveryReport
+from vaguemestre_core.records import AGENT_ACTOR, RecoveryReport
 from vaguemestre_queue import ledger, recovery
 from vaguemestre_queue.connection import Connection, ConnectionFactory, SqliteConnection, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import SYNCHRONOUS_FULL, open_database
+from vaguemestre_queue.incarnation import (
+    COPIED_AT,
+    PLACE,
+    STORE_ID,
+    Marker,
+    Place,
+    Standing,
+    Witness,
+    judge,
+    marker_of,
+    place_of,
+)
+from vaguemestre_queue.memory import Memory, tell
 from vaguemestre_queue.sealing import Sealer, StoreKeys
 from vaguemestre_queue.store import Store
 
@@ -27,32 +41,124 @@ DATABASE_FILE = "queue.db"
 MARKER_FILE = "queue.marker"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What tells a store from its copies, besides the marker of its folder.
+
+    Attributes:
+        machine: identities of this machine, the most telling first; empty where the system tells none.
+        witnesses: who remembers the store outside its folder.
+    """
+
+    machine: tuple[str, ...] = ()
+    witnesses: Sequence[Witness] = ()
+
+
 def bring_up(
-    connection: Connection, context: Context, marker: Path, new_store_id: str, *, recovering: bool = True
+    connection: Connection,
+    context: Context,
+    marker: Path,
+    new_store_id: str,
+    *,
+    recovering: bool = True,
+    place: Place | None = None,
+    witnesses: Sequence[Witness] = (),
 ) -> tuple[Context, str, RecoveryReport]:
     """Recover an opened database in one transaction; return the context of this life, the store's id, the report.
 
-    ``recovering=False`` is a seeded bug of the self-tests: what was on the way stays on the way.
+    ``recovering=False`` is a seeded bug of the self-tests: what was on the way stays on the way. Without a place,
+    nobody looks where the store lives.
     """
     seen = recovery.read_marker(marker)
-    same_life = recovery.is_same_life(connection, seen)
+    standing = judge(connection, place, seen, _remembered(connection, witnesses))
     with transaction(connection):
         recovery.require_keys(connection, context.sealer)
-        store_id = recovery.meta(connection, "store_id")
+        store_id = recovery.meta(connection, STORE_ID)
         if store_id is None:
             store_id = new_store_id
-            recovery.set_meta(connection, "store_id", store_id)
-        incarnation = int(recovery.meta(connection, "incarnation") or "1") + (0 if same_life else 1)
+            recovery.set_meta(connection, STORE_ID, store_id)
+        incarnation = int(recovery.meta(connection, "incarnation") or "1") + (0 if standing is Standing.SAME else 1)
         recovery.set_meta(connection, "incarnation", str(incarnation))
+        if place is not None:
+            recovery.set_meta(connection, PLACE, place.to_text())
         alive = Context(
             sealer=context.sealer, clock=context.clock, failpoints=context.failpoints, incarnation=incarnation
         )
         report = RecoveryReport()
         if recovering:
-            report = recovery.recover(connection, alive, same_life=same_life, changes=[])
-    if seen is None or not same_life:
-        recovery.write_marker(marker, recovery.Marker(store_id=store_id, ledger_seq=ledger.head(connection)[0]))
+            report = recovery.recover(connection, alive, standing=standing, changes=[])
+    now = marker_of(connection, store_id, place)
+    if seen is None or standing is not Standing.SAME or (place is not None and seen.place != now.place):
+        recovery.write_marker(marker, now)
+    if report.copied_at is None:  # the original may be alive: what it told its witnesses stays
+        tell(witnesses, now)
     return alive, store_id, report
+
+
+def _remembered(connection: Connection, witnesses: Sequence[Witness]) -> list[Marker]:
+    store_id = recovery.meta(connection, STORE_ID)
+    if store_id is None:
+        return []
+    found: list[Marker] = []
+    for witness in witnesses:
+        try:
+            marker = witness.read(store_id)
+        except (OSError, StoreError) as error:
+            _log.warning("store.witness_silent", extra={"error": type(error).__name__})
+            continue
+        if marker is not None and marker.store_id == store_id:
+            found.append(marker)
+    return found
+
+
+def adopt_copy(
+    folder: Path,
+    keys: StoreKeys,
+    clock: ClockPort,
+    failpoints: FailpointPort,
+    surroundings: Surroundings,
+    only_copy: Callable[[str], AbstractContextManager[None]],
+) -> bool:
+    """Make a recognised copy the store, because a person says that its original is out of service.
+
+    Args:
+        folder: the state folder.
+        keys: keys of the store.
+        clock: time.
+        failpoints: where the crash tests cut.
+        surroundings: machine and witnesses.
+        only_copy: holds the machine's lock of a store while it is adopted; raises Conflict STORE_RUNS_ELSEWHERE.
+
+    Returns:
+        False when it is not a copy: nothing changes.
+
+    Raises:
+        StoreError: KEYS_REPLACED; STORE_… when the file cannot be opened.
+        NotFound: STORE_UNKNOWN when the folder has none.
+    """
+    path = folder / DATABASE_FILE
+    if not path.exists():
+        raise NotFound("STORE_UNKNOWN")
+    connection = open_database(path)
+    try:
+        sealer = Sealer(keys)
+        context = Context(sealer=sealer, clock=clock, failpoints=failpoints, incarnation=0)
+        place = place_of(folder, path, surroundings.machine, sealer)
+        _, store_id, report = bring_up(
+            connection, context, folder / MARKER_FILE, "", place=place, witnesses=surroundings.witnesses
+        )
+        if report.copied_at is None:
+            return False
+        with only_copy(store_id), transaction(connection):
+            connection.run("DELETE FROM meta WHERE key = ?", [COPIED_AT])
+            ledger.append(connection, ledger.Line(at=clock.now(), kind="store.adopted", actor=AGENT_ACTOR))
+            recovery.set_meta(connection, "clean_stop", "1")
+        now = marker_of(connection, store_id, place)
+        recovery.write_marker(folder / MARKER_FILE, now)
+        tell(surroundings.witnesses, now)
+        return True
+    finally:
+        connection.close()
 
 
 def require_keys_of(folder: Path, keys: StoreKeys) -> None:
@@ -91,6 +197,7 @@ async def open_store(
     connect: ConnectionFactory = SqliteConnection,
     synchronous: int = SYNCHRONOUS_FULL,
     recovering: bool = True,
+    surroundings: Surroundings | None = None,
 ) -> AsyncIterator[Store]:
     """Open, recover and serve the store of a folder; close it at the end.
 
@@ -103,23 +210,37 @@ async def open_store(
         connect: what opens the database; the power-cut self-test gives another.
         synchronous: SQLite's setting; changed only to seed a bug.
         recovering: False only to seed a bug.
+        surroundings: machine and witnesses.
 
     Raises:
         StoreError: KEYS_REPLACED; see ``vaguemestre_queue.database.open_database``.
     """
     path = folder / DATABASE_FILE
     marker = folder / MARKER_FILE
+    around = surroundings or Surroundings()
     context = Context(sealer=Sealer(keys), clock=clock, failpoints=failpoints, incarnation=0)
     connection = await asyncio.to_thread(partial(_open_private, path, connect, synchronous))
     try:
+        place = place_of(folder, path, around.machine, context.sealer)
         alive, store_id, report = await asyncio.to_thread(
-            partial(bring_up, connection, context, marker, f"{random.bits(128):032x}", recovering=recovering)
+            partial(
+                bring_up,
+                connection,
+                context,
+                marker,
+                f"{random.bits(128):032x}",
+                recovering=recovering,
+                place=place,
+                witnesses=around.witnesses,
+            )
         )
         reader = await aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     except BaseException:
         connection.close()
         raise
-    store = Store(alive, connection, reader, path, marker, store_id, report, asyncio.get_running_loop())
+    told = around.witnesses if report.copied_at is None else ()
+    memory = Memory(marker, store_id, place, told)
+    store = Store(alive, connection, reader, path, memory, report, asyncio.get_running_loop())
     store.start()
     _log.info("store.open", extra={"unclaimed": report.unclaimed, "doubtful": report.doubtful})
     try:

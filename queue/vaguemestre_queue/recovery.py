@@ -9,7 +9,9 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,31 +21,30 @@ from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport
 from vaguemestre_queue import ledger, rows, scheduling, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
+from vaguemestre_queue.incarnation import Marker as Marker
 from vaguemestre_queue.sealing import Sealer
 
 KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
-    """What is remembered outside the database file.
-
-    Attributes:
-        store_id: the store this marker belongs to.
-        ledger_seq: a line number the ledger had certainly reached.
-    """
-
-    store_id: str
-    ledger_seq: int
 
 
 def read_marker(path: Path) -> Marker | None:
     """Return the marker, or None when there is none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Marker(store_id=str(content["store_id"]), ledger_seq=int(content["ledger_seq"]))
+        return marker_from(content)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def marker_from(content: Mapping[str, object]) -> Marker:
+    """Return the marker of a parsed text. Raises KeyError, ValueError, TypeError."""
+    return Marker(
+        store_id=str(content["store_id"]),
+        ledger_seq=int(str(content["ledger_seq"])),
+        digest=str(content.get("digest", "")),
+        place=str(content.get("place", "")),
+    )
 
 
 def write_marker(path: Path, marker: Marker) -> None:
@@ -51,7 +52,7 @@ def write_marker(path: Path, marker: Marker) -> None:
     temporary = path.with_name(path.name + ".new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"store_id": marker.store_id, "ledger_seq": marker.ledger_seq}, file)
+        json.dump(asdict(marker), file)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -93,24 +94,14 @@ def require_keys(connection: Connection, sealer: Sealer) -> None:
         set_meta(connection, KEYS_CHECK, sealer.check_value())
 
 
-def is_same_life(connection: Connection, marker: Marker | None) -> bool:
-    """Say whether this file is the one the marker saw: same store, and not older than it was."""
-    store_id = meta(connection, "store_id")
-    if store_id is None:
-        return True  # a new file
-    if marker is None or marker.store_id != store_id:
-        return False
-    return ledger.head(connection)[0] >= marker.ledger_seq
-
-
-def recover(connection: Connection, context: Context, *, same_life: bool, changes: list[Change]) -> RecoveryReport:
+def recover(connection: Connection, context: Context, *, standing: Standing, changes: list[Change]) -> RecoveryReport:
     """Put right what the last stop left, in the caller's transaction; return what was found."""
     clean = meta(connection, "clean_stop") != "0"  # a new store was not interrupted
     set_meta(connection, "clean_stop", "0")
     before = _quarantined(connection)
     unclaimed = doubtful = incarnated = 0
-    if not same_life:
-        incarnated = _incarnate(connection, context, changes)
+    if standing is not Standing.SAME:
+        incarnated = _incarnate(connection, context, standing, changes)
     now_us = rows.to_us(context.clock.now())
     for row in scheduling.moving(connection, context):
         columns: rows.Row = {}
@@ -126,11 +117,14 @@ def recover(connection: Connection, context: Context, *, same_life: bool, change
         incarnated=incarnated,
         unauthenticated=_quarantined(connection) - before,
         previous_stop_clean=clean,
+        restored_at=_instant(connection, RESTORED_AT),
+        copied_at=_instant(connection, COPIED_AT),
     )
     detail = (
         ("clean", str(clean).lower()),
         ("doubtful", str(doubtful)),
         ("incarnated", str(incarnated)),
+        ("standing", standing.name.lower()),
         ("unclaimed", str(unclaimed)),
     )
     entry = ledger.append(
@@ -141,13 +135,18 @@ def recover(connection: Connection, context: Context, *, same_life: bool, change
     return report
 
 
-def _incarnate(connection: Connection, context: Context, changes: list[Change]) -> int:
+def _incarnate(connection: Connection, context: Context, standing: Standing, changes: list[Change]) -> int:
+    """Doubt every order that its other self may have sent since; a copy remembers that its original may be alive."""
+    now_us = rows.to_us(context.clock.now())
+    set_meta(connection, RESTORED_AT, str(now_us))
+    if standing is Standing.COPIED:
+        set_meta(connection, COPIED_AT, str(now_us))
+    code = "STORE_COPIED" if standing is Standing.COPIED else "STORE_RESTORED"
     found = connection.run(
         "SELECT order_id FROM orders WHERE quarantined = 0 AND state NOT IN "
-        "('sent', 'cancelled', 'superseded', 'abandoned', 'rejected', 'in_doubt')"
+        "('sent', 'cancelled', 'superseded', 'abandoned', 'rejected', 'in_doubt', 'preparation_failed')"
     )
     count = 0
-    now_us = rows.to_us(context.clock.now())
     for (order_id,) in found:
         try:
             row = transitions.load(connection, context, OrderId(rows.as_text(order_id)))
@@ -156,12 +155,17 @@ def _incarnate(connection: Connection, context: Context, changes: list[Change]) 
                 raise
             continue  # not ours: never sent
         if can(scheduling.state_of(row), OrderEvent.INCARNATED):
-            columns: rows.Row = {"doubt_since_us": now_us, "next_attempt_at_us": 0, "failure_code": "STORE_RESTORED"}
+            columns: rows.Row = {"doubt_since_us": now_us, "next_attempt_at_us": 0, "failure_code": code}
             transitions.transition(
                 connection, context, row, OrderEvent.INCARNATED, AGENT_ACTOR, changes, columns=columns
             )
             count += 1
     return count
+
+
+def _instant(connection: Connection, key: str) -> datetime | None:
+    value = meta(connection, key)
+    return None if value is None else rows.from_us(int(value))
 
 
 def _quarantined(connection: Connection) -> int:

@@ -42,11 +42,11 @@ from vaguemestre_queue.connection import Connection, Value, map_error, transacti
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.factstore import FactStore
 from vaguemestre_queue.keeping import StoreKeeping
+from vaguemestre_queue.memory import Memory
 from vaguemestre_queue.sealing import Envelope
 from vaguemestre_queue.writer import Writer
 
 T = TypeVar("T")
-MARKER_EVERY = 64  # commits between two writings of the marker
 
 
 class Store(FactStore):
@@ -58,20 +58,17 @@ class Store(FactStore):
         connection: Connection,
         reader: aiosqlite.Connection,
         database: Path,
-        marker: Path,
-        store_id: str,
+        memory: Memory,
         report: RecoveryReport,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._context = context
         self._reader = reader
-        self._marker = marker
-        self._store_id = store_id
+        self._memory = memory
         self._recovery = report
         self._loop = loop
         self._connection = connection
         self._listeners: list[Callable[[Change], None]] = []
-        self._commits = 0
         hit = context.failpoints.hit
         checkpoints = Checkpoints(connection)
         self._writer = Writer(
@@ -93,6 +90,11 @@ class Store(FactStore):
         """What keeps and lets go."""
         return self._keeping
 
+    @property
+    def store_id(self) -> str:
+        """The store's id: the same in all its copies."""
+        return self._memory.store_id
+
     def start(self) -> None:
         """Start the writer thread."""
         self._writer.start()
@@ -108,18 +110,11 @@ class Store(FactStore):
             with transaction(self._connection):
                 recovery.set_meta(self._connection, "clean_stop", "1")
             self._keeping.sign_last_head(self._connection)
-            self._write_marker()
+            self._memory.remember(self._connection)
         self._connection.close()
 
-    def _write_marker(self) -> None:
-        seq = ledger.head(self._connection)[0]
-        recovery.write_marker(self._marker, recovery.Marker(store_id=self._store_id, ledger_seq=seq))
-
     def _committed(self, changes: list[Change]) -> None:
-        self._commits += 1
-        if self._commits % MARKER_EVERY == 0:
-            with contextlib.suppress(OSError):  # an older marker is still true
-                self._write_marker()
+        self._memory.committed(self._connection, changes)
         if changes:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 self._loop.call_soon_threadsafe(self._tell, changes)

@@ -23,12 +23,14 @@ from vaguemestre_agent.adapters.keystore.recovery import (
 )
 from vaguemestre_agent.adapters.keystore.stores import KeyStore, load_keys
 from vaguemestre_agent.adapters.system.random import SystemRandom
+from vaguemestre_agent.adapters.system.storelock import only_living_copy
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_agent.composition import key_store
+from vaguemestre_agent.composition import Parts, key_store, surroundings
 from vaguemestre_agent.localapi.lock import AgentLock
 from vaguemestre_agent.paths import AgentPaths, agent_paths
-from vaguemestre_agent.settings import load_settings
-from vaguemestre_queue.opening import DATABASE_FILE, require_keys_of
+from vaguemestre_agent.settings import Settings, load_settings
+from vaguemestre_queue.opening import DATABASE_FILE, adopt_copy, require_keys_of
+from vaguemestre_queue.sealing import StoreKeys
 
 
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -38,6 +40,9 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     recovery = verbs.add_parser("recovery", parents=[common], help="faire la clé de secours du cabinet")
     recovery.add_argument("--print", action="store_true", required=True, help="l'afficher, une seule fois")
     recovery.add_argument("--replace", action="store_true", help="en faire une autre : l'ancienne page ne servira plus")
+    verbs.add_parser(
+        "adopt", parents=[common], help="dire que cette copie de la file remplace l'original, hors service"
+    )
     restore = verbs.add_parser("restore", parents=[common], help="remettre des clés perdues")
     restore.add_argument("--recovery-key-file", type=Path, required=True, metavar="FICHIER")
     restore.add_argument("--replace", action="store_true", help="même si d'autres clés sont dans le trousseau")
@@ -53,6 +58,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             return _restore(arguments, paths, keystore, console)
         keys = load_keys(keystore, SystemRandom(), store_exists=(paths.state / DATABASE_FILE).exists())
         require_keys_of(paths.state, keys)
+        if arguments.verb == "adopt":
+            return _adopt(paths, settings, keys, console)
         if arguments.verb == "show":
             shown = fingerprints(keys)
             lines = [
@@ -73,6 +80,20 @@ def _restore(arguments: argparse.Namespace, paths: AgentPaths, keystore: KeyStor
     changed = restore_keys(keystore, keys, replacing=arguments.replace)
     text = "Les clés sont remises : relancez l'agent." if changed else "Les clés étaient déjà là : rien n'a été changé."
     console.give({"restored": changed}, text)
+    return Exit.OK
+
+
+def _adopt(paths: AgentPaths, settings: Settings, keys: StoreKeys, console: Console) -> int:
+    parts = Parts()
+    adopted = adopt_copy(
+        paths.state, keys, parts.clock, parts.failpoints, surroundings(settings, paths, parts), only_living_copy
+    )
+    text = (
+        "Cette copie est maintenant la file d'envoi. Ne relancez jamais l'original."
+        if adopted
+        else "Cette file n'est pas une copie : rien n'a été changé."
+    )
+    console.give({"adopted": adopted}, text)
     return Exit.OK
 
 

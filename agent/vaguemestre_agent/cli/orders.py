@@ -40,6 +40,7 @@ WAITS: Final[Mapping[str, str]] = {
 }
 STATUSES: Final[Mapping[str, str]] = {
     "unknown": "inconnu",
+    "unknown_since_restore": "inconnu depuis la restauration : peut-être parti, à vérifier",
     "waiting": "en attente",
     "sent": "envoyé",
     "doubtful": "issue pas encore connue",

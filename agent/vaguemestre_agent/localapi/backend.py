@@ -105,7 +105,7 @@ class Backend(Protocol):
         """Say why it has not left."""
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
-        """Return the status of each reference: unknown, waiting, sent, doubtful, stopped, refused, body_needed."""
+        """Return the status of each reference: unknown, unknown_since_restore, waiting, sent, doubtful, and so on."""
 
     async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
         """Tell that a patient's file was opened or closed; return how many orders were brought forward."""

@@ -22,7 +22,15 @@ from vaguemestre_core.facts import FactView, guard_input
 from vaguemestre_core.guards import GuardAnswer, examine, holds_of
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome, Presence
-from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
+from vaguemestre_core.ports import (
+    ClockPort,
+    DmpPort,
+    FailpointPort,
+    PreparerPort,
+    RandomPort,
+    SendingContext,
+    StorePort,
+)
 from vaguemestre_core.records import AGENT_ACTOR, Client, Order, OrderPatch
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_core.turns import SendingRight, Turns
@@ -87,6 +95,7 @@ class DispatchService:
         retry: RetryPolicy,
         settings: DispatchSettings,
         wake: Wake,
+        preparer: PreparerPort | None = None,
     ) -> None:
         self._store = store
         self._dmp = dmp
@@ -99,7 +108,9 @@ class DispatchService:
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
         self._exchanges = Exchanges(store, sessions, clock)
-        self._settling_service = SettlingService(store, dmp, self._exchanges, clock, random, failpoints, retry)
+        self._settling_service = SettlingService(
+            store, dmp, self._exchanges, clock, random, failpoints, retry, preparer
+        )
         self._turns = Turns()
         self._draining = False
 

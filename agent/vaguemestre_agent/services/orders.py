@@ -112,10 +112,15 @@ class OrderService:
         return await self.store.orders(selection)
 
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
-        """Return the orders of a document, newest first. Raises NotFound DOCUMENT_UNKNOWN."""
+        """Return the orders of a document, newest first.
+
+        Raises:
+            NotFound: DOCUMENT_UNKNOWN, or DOCUMENT_UNKNOWN_SINCE_RESTORE when nobody here can know.
+        """
         found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=100))
         if not found:
-            raise NotFound("DOCUMENT_UNKNOWN")
+            restored = self.store.recovery.restored_at is not None
+            raise NotFound("DOCUMENT_UNKNOWN_SINCE_RESTORE" if restored else "DOCUMENT_UNKNOWN")
         return found
 
     async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
@@ -197,9 +202,14 @@ class OrderService:
         return "ABOUT_TO_LEAVE", "NOTHING"
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
-        """Return what each of the client's references has become; an unknown one was never accepted here."""
+        """Return what each of the client's references has become.
+
+        An unknown one was never accepted here; after a restore, it may have been accepted and even sent since the
+        copy was made: ``unknown_since_restore`` says that nobody here can know.
+        """
+        absent = "unknown" if self.store.recovery.restored_at is None else "unknown_since_restore"
         answer: dict[str, str] = {}
         for client_ref in client_refs:
             found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=1))
-            answer[client_ref] = RECONCILED[found[0].state] if found else "unknown"
+            answer[client_ref] = RECONCILED[found[0].state] if found else absent
         return answer

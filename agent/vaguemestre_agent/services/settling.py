@@ -7,19 +7,31 @@ Source: docs/architecture.md; docs/dmp.md, "What a lookup says".
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.exchanges import Exchanges
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
+from vaguemestre_core.orders import OrderEvent, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Presence, ReferenceAnswer
-from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, SendingContext, StorePort
+from vaguemestre_core.ports import (
+    ClockPort,
+    DmpPort,
+    FailpointPort,
+    PreparationRefusal,
+    PreparerPort,
+    RandomPort,
+    SendingContext,
+    StorePort,
+)
 from vaguemestre_core.records import AGENT_ACTOR, Order, OrderPatch
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_documents.prepared import PreparedDocument
 
 _log = logging.getLogger(__name__)
+_BUILT: Final = frozenset({OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE})  # of what was given
 
 
 class SettlingService:
@@ -34,6 +46,7 @@ class SettlingService:
         random: RandomPort,
         failpoints: FailpointPort,
         retry: RetryPolicy,
+        preparer: PreparerPort | None = None,
     ) -> None:
         self._store = store
         self._dmp = dmp
@@ -42,6 +55,7 @@ class SettlingService:
         self._random = random
         self._failpoints = failpoints
         self._retry = retry
+        self._preparer = preparer
         self._doubts = DoubtAges(clock)
 
     def know(self, order: Order) -> None:
@@ -66,13 +80,31 @@ class SettlingService:
 
     async def _ask(self, order: Order, context: SendingContext) -> ReferenceAnswer:
         try:
-            prepared = await self._store.prepared(order.order_id)
-            return await self._dmp.look_up(prepared, context)
+            prepared = await self._built(order)
+            answer = await self._dmp.look_up(prepared, context)
         except StoreError as error:
             return ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
         except Exception:  # noqa: BLE001 - not swallowed: the order stays in doubt and says so, and so does the log
             _log.exception("settle.unexpected", extra={"order_id": order.order_id})
             return ReferenceAnswer(presence=Presence.UNKNOWN, code="UNEXPECTED")
+        if answer.presence is Presence.OTHER and order.frozen_ids is None and _is_ours(prepared, order):
+            # Nobody else knows the uniqueId that we drew: what is there is what our other self built of it.
+            return replace(answer, presence=Presence.SAME)
+        return answer
+
+    async def _built(self, order: Order) -> bytes:
+        """Return the document to ask about; one doubted before it was built here (a restore) is built for the question.
+
+        Raises:
+            StoreError: BODY_GONE, BODY_UNREADABLE, or the code of the refusal when it cannot be built.
+        """
+        if order.frozen_ids is not None or order.kind not in _BUILT or self._preparer is None:
+            return await self._store.prepared(order.order_id)
+        body = await self._store.body(order.order_id)
+        result = await self._preparer.prepare(order, body, self._clock.now())
+        if isinstance(result, PreparationRefusal):
+            raise StoreError(result.code)
+        return result.prepared
 
     async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer, age_s: float) -> None:
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
@@ -100,6 +132,10 @@ class SettlingService:
         now = await self._store.order(order.order_id)
         if now.doubt_since != order.doubt_since:
             return  # it left again meanwhile: this answer is about an earlier doubt
+        copied_at = self._store.recovery.copied_at
+        if copied_at is not None and now.accepted_at <= copied_at:
+            await self._wait_for_adoption(order)
+            return
         if age_s < self._dmp.longest_exchange_s:
             left_s = max(self._dmp.longest_exchange_s - self._doubts.age_s(order), 0.0)
             counts_at = self._clock.now() + timedelta(seconds=left_s)
@@ -111,8 +147,21 @@ class SettlingService:
                 (("presence", "absent"), ("counts", "false")),
             )
             return
-        event = OrderEvent.UNKNOWN_THERE_CANCELLED if now.cancel_requested else OrderEvent.UNKNOWN_THERE
+        event = OrderEvent.UNKNOWN_THERE if now.frozen_ids is not None else OrderEvent.UNKNOWN_THERE_UNPREPARED
+        if now.cancel_requested:
+            event = OrderEvent.UNKNOWN_THERE_CANCELLED
         await self._settled(order, event, OrderPatch(clear=done), ())
+
+    async def _wait_for_adoption(self, order: Order) -> None:
+        """Keep a copy's doubt: its original may be alive and about to send this. Only a person ends that."""
+        delay = self._retry.delay_s(order.attempts + 1, self._random.fraction())
+        patch = OrderPatch(
+            next_attempt_at=self._clock.now() + timedelta(seconds=delay),
+            attempts_plus=1,
+            failure_code="STORE_COPIED",
+        )
+        detail = (("presence", "absent"), ("counts", "false"), ("code", "STORE_COPIED"))
+        await self._store.touch(order.order_id, OrderState.IN_DOUBT, patch, "order.looked_up", detail)
 
     async def _settled(
         self, order: Order, event: OrderEvent, patch: OrderPatch, detail: tuple[tuple[str, str], ...]
@@ -139,3 +188,8 @@ class SettlingService:
         )
         detail = (("presence", "unknown"), ("code", answer.code))
         await self._store.touch(order.order_id, OrderState.IN_DOUBT, patch, "order.looked_up", detail)
+
+
+def _is_ours(prepared: bytes, order: Order) -> bool:
+    """Say whether a document bears the uniqueId drawn at acceptance; a ready CDA brings its own."""
+    return PreparedDocument.from_bytes(prepared).entry.unique_id == order.unique_id

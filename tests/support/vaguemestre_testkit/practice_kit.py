@@ -35,7 +35,7 @@ from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession,
 from vaguemestre_core.redaction import Secret
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_core.turns import SendingRight
-from vaguemestre_queue.opening import open_store
+from vaguemestre_queue.opening import Surroundings, open_store
 from vaguemestre_queue.sealing import StoreKeys
 from vaguemestre_testkit import sendings
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
@@ -364,13 +364,16 @@ async def office(
     *,
     clock: FakeClock | None = None,
     keys: StoreKeys | None = None,
+    dmp: ScriptedDmp | None = None,
+    surroundings: Surroundings | None = None,
+    seed: int = 1,
 ) -> AsyncIterator[Office]:
-    """Wire the services over a real store in a folder, with one paired client."""
+    """Wire the services over a real store in a folder, with one paired client: the one of its earlier life if any."""
     settings = settings or OfficeSettings()
     clock = clock or FakeClock()
-    random = SeededRandom()
+    random = SeededRandom(seed)
     failpoints = NoFailpoints()
-    async with open_store(folder, keys or test_keys(), clock, random, failpoints) as real:
+    async with open_store(folder, keys or test_keys(), clock, random, failpoints, surroundings=surroundings) as real:
         failing = FailingStore(real)
         store = cast("StorePort", failing)
         prepare_wake, dispatch_wake = ObservedWake(), ObservedWake()
@@ -384,7 +387,7 @@ async def office(
             dispatch_wake.ring()
 
         stop = real.listen(on_change)
-        dmp, proxy, preparer = ScriptedDmp(), ScriptedProxy(clock), ScriptedPreparer()
+        dmp, proxy, preparer = dmp or ScriptedDmp(), ScriptedProxy(clock), ScriptedPreparer()
         sessions = SessionService(
             store,
             proxy,
@@ -405,7 +408,7 @@ async def office(
             wake=prepare_wake,
         )
         dispatch = DispatchService(
-            store, dmp, sessions, clock, random, failpoints, settings.retry, settings.dispatch, dispatch_wake
+            store, dmp, sessions, clock, random, failpoints, settings.retry, settings.dispatch, dispatch_wake, preparer
         )
         clients = ClientService(store, clock, random)
         backend = AgentBackend(
@@ -428,7 +431,11 @@ async def office(
             health_items=lambda: (HealthItem(code="STORE_OK", ok=True),),
             is_ready=lambda: dispatch.trouble is None,
         )
-        client, secret = await clients.pair("LGC Essai", frozenset(Scope), PRODUCT, None, SECRETARY)
+        known = await clients.clients()
+        if known:
+            client, secret = known[0], Secret("kept by the program")
+        else:
+            client, secret = await clients.pair("LGC Essai", frozenset(Scope), PRODUCT, None, SECRETARY)
         try:
             yield Office(
                 clock=clock,
