@@ -1,7 +1,7 @@
 """Knowing that a store is a copy or an older self: where it lives, and what was remembered of it outside.
 
 Owns the verdict only; the recovery applies it. A place is three keyed digests (machine, path, file identities), so a
-marker tells nobody where it was written. Source: docs/adr/0012.
+marker tells nobody where it was written. Source: docs/adr/0013.
 """
 
 from __future__ import annotations
