@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
 from vaguemestre_core.orders import OrderEvent, OrderState
 from vaguemestre_core.records import AGENT_ACTOR
 from vaguemestre_queue import database
-from vaguemestre_queue.opening import DATABASE_FILE, open_store
+from vaguemestre_queue.opening import DATABASE_FILE, MARKER_FILE, open_store
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
 from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
@@ -29,8 +30,12 @@ def as_the_first_schema_had_it(path: Path) -> None:
     for (table,) in raw.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
         names = ", ".join(row[1] for row in raw.execute(f"PRAGMA main.table_info({table})"))
         raw.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newer.{table}")
+    raw.execute("DELETE FROM meta WHERE key = 'place'")
     raw.close()
     newer.unlink()
+    marker = path.with_name(MARKER_FILE)
+    known = json.loads(marker.read_text("utf-8"))
+    marker.write_text(json.dumps({name: known[name] for name in ("store_id", "ledger_seq")}), "utf-8")
 
 
 async def test_a_store_of_the_first_schema_opens_and_its_orders_leave(tmp_path: Path) -> None:
