@@ -1356,7 +1356,7 @@ namespace Vaguemestre
     {
         /// <summary>Référence chez le logiciel.</summary>
         public string ClientRef { get; set; }
-        /// <summary>Où il en est. Valeurs : unknown, waiting, sent, doubtful, stopped, refused, body_needed.</summary>
+        /// <summary>Où il en est. Valeurs : unknown, unknown_since_restore, waiting, sent, doubtful, stopped, refused, body_needed.</summary>
         public string Status { get; set; }
         public List<Order> Orders { get; set; }
 

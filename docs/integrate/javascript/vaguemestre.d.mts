@@ -238,7 +238,7 @@ export interface Document {
   /** Référence chez le logiciel. */
   client_ref: string;
   /** Où il en est. */
-  status: "unknown" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {});
+  status: "unknown" | "unknown_since_restore" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {});
   orders: Array<Order>;
 }
 
@@ -305,7 +305,7 @@ export interface ReconcileRequest {
 
 /** État de chaque référence. */
 export interface Reconciliation {
-  documents: Record<string, "unknown" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {})>;
+  documents: Record<string, "unknown" | "unknown_since_restore" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {})>;
 }
 
 /** Un dossier vient d'être ouvert ou fermé ; rien ne dit lequel. */
