@@ -6,7 +6,6 @@ The model is small on purpose: it knows the table of transitions, holds, lanes a
 from __future__ import annotations
 
 import hashlib
-import shutil
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -358,17 +357,15 @@ class QueueMachine(StoreBesideModel):
     @rule(clean=st.booleans(), off_s=st.sampled_from((None, 10.0, 40_000.0)))
     def restart(self, clean: bool, off_s: float | None) -> None:
         """Stop cleanly, or leave as a killed process does: the files as they are at that instant."""
-        target = self.root / str(self.lives)
-        if clean:
-            self.run(self.stack.aclose())
-            shutil.copytree(self.folder, target)
-        else:
-            target.mkdir()
+        image = {file: file.read_bytes() for file in self.folder.iterdir() if not file.name.endswith("-shm")}
+        self.run(self.stack.aclose())
+        if not clean:  # in place, so that the files stay the same ones: other files would be a copy's
             for file in self.folder.iterdir():
-                if not file.name.endswith("-shm"):
-                    shutil.copyfile(file, target / file.name)
-            self.run(self.stack.aclose())
-        self.stack, self.folder = AsyncExitStack(), target
+                if file not in image:
+                    file.unlink()
+            for file, content in image.items():
+                file.write_bytes(content)
+        self.stack = AsyncExitStack()
         if off_s is not None:
             self.clock.reboot(off_s)
         self.open()
