@@ -24,6 +24,7 @@ from vaguemestre_agent.adapters.http import TlsFiles, silence_library_loggers
 from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, load_keys
 from vaguemestre_agent.adapters.preparer.worker import WorkerPreparer
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
+from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
@@ -50,8 +51,9 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
-from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
+from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
 from vaguemestre_core.keeping import KeepingPort
+from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
@@ -102,6 +104,7 @@ class _Services:
     proxy: ProxyPort
     dmp: DmpPort
     is_configured: bool
+    is_shadow: bool = False
 
 
 def load_profile(name: str) -> ServiceProfile:
@@ -127,6 +130,10 @@ def surroundings(settings: Settings, paths: AgentPaths, parts: Parts) -> Surroun
 @asynccontextmanager
 async def _services(settings: ServiceSettings, parts: Parts) -> AsyncIterator[_Services]:
     profile = load_profile(settings.profile)
+    if settings.mode is ServiceMode.SHADOW:
+        # No client is opened at all: whatever the services ask for, there is nothing here that could send.
+        yield _Services(profile=profile, proxy=ShadowProxy(), dmp=ShadowDmp(), is_configured=True, is_shadow=True)
+        return
     if not settings.proxy_url:
         yield _Services(profile=profile, proxy=UnconfiguredProxy(), dmp=UnconfiguredDmp(), is_configured=False)
         return
@@ -150,6 +157,11 @@ async def _services(settings: ServiceSettings, parts: Parts) -> AsyncIterator[_S
         )
     finally:
         await client.aclose()
+
+
+def _standing_holds(settings: ServiceSettings) -> frozenset[HoldKind]:
+    """Return the holds under which every order is born: what shadow mode accepts stays held when it is left."""
+    return frozenset({HoldKind.SHADOW}) if settings.mode is ServiceMode.SHADOW else frozenset()
 
 
 def _take(lock: AgentLock, paths: AgentPaths) -> None:
@@ -213,6 +225,7 @@ async def running_agent(
                 parts.failpoints,
                 recovering=parts.recovering,
                 surroundings=await asyncio.to_thread(surroundings, settings, paths, parts),
+                standing_holds=_standing_holds(settings.services),
             )
         )
         if opened.recovery.copied_at is None:  # a copy that nobody adopted sends nothing: it stands in nobody's way
@@ -301,6 +314,7 @@ async def _running_services(
         trouble = dispatch.trouble
         return (
             HealthItem(code="STORE_OK" if trouble is None else trouble, ok=trouble is None),
+            *([HealthItem(code="SHADOW_MODE", ok=False)] if services.is_shadow else []),
             HealthItem(
                 code="PROXY_CONFIGURED" if services.is_configured else "PROXY_NOT_CONFIGURED", ok=services.is_configured
             ),
@@ -324,7 +338,7 @@ async def _running_services(
             policy=settings.deferral,
             station=station,
         ),
-        order_service=OrderService(store=store, sessions=sessions, clock=parts.clock),
+        order_service=OrderService(store=store, sessions=sessions, clock=parts.clock, is_shadow=services.is_shadow),
         sessions=sessions,
         keeping=keeping,
         clock=parts.clock,

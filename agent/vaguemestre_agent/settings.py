@@ -42,6 +42,14 @@ class Mode(StrEnum):
     MACHINE_SERVICE = "machine_service"
 
 
+@unique
+class ServiceMode(StrEnum):
+    """Whether documents leave (docs/shadow.md)."""
+
+    NORMAL = "normal"
+    SHADOW = "shadow"  # accepted, built and guarded, never sent
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """The agent itself.
@@ -66,6 +74,7 @@ class ServiceSettings:
     """The way to the national services.
 
     Attributes:
+        mode: ``shadow``: nothing is asked of any service and nothing is sent.
         profile: name of a shipped profile, or path of a profile file.
         proxy_url: base URL of the Proxy e-santé; empty: not configured, everything waits.
         ca_file: PEM of the authorities trusted for it; empty: the system's.
@@ -76,6 +85,7 @@ class ServiceSettings:
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
     """
 
+    mode: ServiceMode = ServiceMode.NORMAL
     profile: str = "esante-edc"
     proxy_url: str = ""
     ca_file: str = ""
@@ -190,7 +200,7 @@ def _convert(value: object, wanted: object) -> object:
         return float(str(value)) if wanted is float else int(str(value))
     if wanted is time:
         return value if isinstance(value, time) else time.fromisoformat(str(value))
-    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode):
+    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode, ServiceMode):
         assert isinstance(wanted, type)
         return wanted(str(value))
     if not isinstance(value, str):

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from vaguemestre_api.client import Client, StreamItem
+from vaguemestre_api.answers import StreamItem
+from vaguemestre_api.client import Client
 
 T = TypeVar("T")
 

@@ -18,12 +18,13 @@ import aiohttp
 from yarl import URL
 
 from vaguemestre_api import openapi, wire
+from vaguemestre_api.answers import Answer, StreamItem, item_of, problem_of
 from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.endpoint import HOST, Endpoint
-from vaguemestre_api.failures import AgentNotRunning, AgentSilent, AnswerUnreadable, ApiProblem
+from vaguemestre_api.failures import AgentNotRunning, AgentSilent, AnswerUnreadable
 from vaguemestre_api.jsontypes import Json, JsonRefused, dump_json, parse_json
 from vaguemestre_api.multipart import Part, write_form
-from vaguemestre_api.sse import EventParser, ServerEvent, StreamRefused
+from vaguemestre_api.sse import EventParser, StreamRefused
 
 ACTOR_HEADER: Final = "Vaguemestre-Actor"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
@@ -48,21 +49,6 @@ class DocumentBody:
     metadata: bytes = field(repr=False)
     body: bytes = field(repr=False)
     media_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamItem:
-    """One item of the event stream, with the number to resume after (None until the state is complete)."""
-
-    content: wire.Snapshot | wire.Change | wire.Resync
-    resume_after: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
 
 
 class Client:
@@ -208,6 +194,10 @@ class Client:
         """Lift a person's hold."""
         return await self._read("releaseOrder", wire.Order, path={"order_id": order_id}, actor=actor)
 
+    async def release_from_shadow(self, order_id: str, *, actor: wire.Actor | None = None) -> wire.Order:
+        """Let what shadow mode accepted leave."""
+        return await self._read("releaseOrderFromShadow", wire.Order, path={"order_id": order_id}, actor=actor)
+
     async def cancel(self, order_id: str, *, actor: wire.Actor | None = None) -> wire.CancelAnswer:
         """Cancel, or learn that it is too late or only asked."""
         return await self._read("cancelOrder", wire.CancelAnswer, path={"order_id": order_id}, actor=actor)
@@ -302,11 +292,11 @@ class Client:
         parser = EventParser()
         async with self._send("streamEvents", query=query, timeout_s=None, idle_s=idle_s) as response:
             if response.status != 200:
-                raise _problem(await self._collect(response))
+                raise problem_of(await self._collect(response))
             try:
                 async for chunk in response.content.iter_any():
                     for event in parser.feed(chunk):
-                        yield _item(event)
+                        yield item_of(event)
             except (aiohttp.ClientError, TimeoutError):
                 raise AgentSilent from None
             except StreamRefused:
@@ -406,7 +396,7 @@ class Client:
         form: tuple[str, bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         actor: wire.Actor | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         all_headers = dict(headers or {})
         if openapi.operations()[operation_id].has_actor:
             who = actor or self._actor
@@ -426,16 +416,16 @@ class Client:
         except (aiohttp.ClientError, TimeoutError) as broken:
             raise AgentSilent from broken
         if answer.status not in openapi.operations()[operation_id].statuses:
-            raise _problem(answer)
+            raise problem_of(answer)
         return answer
 
-    async def _collect(self, response: aiohttp.ClientResponse) -> _Answer:
+    async def _collect(self, response: aiohttp.ClientResponse) -> Answer:
         body = await response.content.read(_MAX_ANSWER_BYTES + 1)
         while len(body) <= _MAX_ANSWER_BYTES and (more := await response.content.read(_MAX_ANSWER_BYTES)):
             body += more
         if len(body) > _MAX_ANSWER_BYTES:
             raise AnswerUnreadable("size")
-        return _Answer(status=response.status, headers=dict(response.headers), body=body)
+        return Answer(status=response.status, headers=dict(response.headers), body=body)
 
     async def _read(
         self,
@@ -466,33 +456,3 @@ def write_actor(actor: wire.Actor) -> str:
     if actor.rpps is not None:
         pairs.append(("rpps", actor.rpps))
     return urlencode(pairs)
-
-
-def _problem(answer: _Answer) -> ApiProblem | AnswerUnreadable:
-    try:
-        return ApiProblem(from_json(wire.Problem, parse_json(answer.body)))
-    except WireError as unfit:
-        return AnswerUnreadable(unfit.where)
-    except JsonRefused:
-        return AnswerUnreadable(f"status {answer.status}")
-
-
-_EVENTS: Final[Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync]]] = {
-    "snapshot": wire.Snapshot,
-    "change": wire.Change,
-    "resync": wire.Resync,
-}
-
-
-def _item(event: ServerEvent) -> StreamItem:
-    model = _EVENTS.get(event.name)
-    if model is None:
-        raise AnswerUnreadable(event.name)
-    try:
-        content = from_json(model, parse_json(event.data.encode()))
-    except WireError as unfit:
-        raise AnswerUnreadable(unfit.where) from None
-    except JsonRefused as unfit:
-        raise AnswerUnreadable(unfit.reason) from None
-    resume = int(event.last_id) if event.last_id is not None and event.last_id.isdecimal() else None
-    return StreamItem(content=content, resume_after=resume)

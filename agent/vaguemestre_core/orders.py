@@ -103,6 +103,7 @@ class HoldKind(StrEnum):
     IDENTITY = "identity"  # the identity changed or is not qualifiée
     INTEGRITY = "integrity"  # the row is not authenticated
     DELEGATION = "delegation"  # the doctor revoked the delegation it was accepted under
+    SHADOW = "shadow"  # accepted in shadow mode: leaves only if a person releases it afterwards
 
 
 @unique

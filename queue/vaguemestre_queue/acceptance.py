@@ -73,7 +73,7 @@ def accept(
     row = _new_row(context, acceptance, document_id, set_id, sealed)
     row |= {"holds": rows.holds_text(holds)}
     row |= relations.linked(row, earlier)
-    transitions.insert(connection, context, row)
+    row = transitions.insert(connection, context, row)
     connection.run(
         "INSERT INTO bodies VALUES (?, 'given', ?, ?, ?)",
         [
@@ -86,7 +86,7 @@ def accept(
     _remember_key(connection, context, acceptance, acceptance.order_id)
     order = rows.order_of(row)
     detail = [("kind", order.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
-    detail += [("holds", rows.holds_text(holds))] if holds else []
+    detail += [("holds", rows.as_text(row["holds"]))] if row["holds"] else []
     entry = ledger.append(
         connection,
         ledger.Line(

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiosqlite
 
 from vaguemestre_core.errors import NotFound, StoreError
+from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, FailpointPort, RandomPort
 from vaguemestre_core.records import AGENT_ACTOR, RecoveryReport
 from vaguemestre_queue import ledger, recovery
@@ -82,7 +83,11 @@ def bring_up(
         if place is not None:
             recovery.set_meta(connection, PLACE, place.to_text())
         alive = Context(
-            sealer=context.sealer, clock=context.clock, failpoints=context.failpoints, incarnation=incarnation
+            sealer=context.sealer,
+            clock=context.clock,
+            failpoints=context.failpoints,
+            incarnation=incarnation,
+            standing_holds=context.standing_holds,
         )
         report = RecoveryReport()
         if recovering:
@@ -198,6 +203,7 @@ async def open_store(
     synchronous: int = SYNCHRONOUS_FULL,
     recovering: bool = True,
     surroundings: Surroundings | None = None,
+    standing_holds: frozenset[HoldKind] = frozenset(),
 ) -> AsyncIterator[Store]:
     """Open, recover and serve the store of a folder; close it at the end.
 
@@ -211,6 +217,7 @@ async def open_store(
         synchronous: SQLite's setting; changed only to seed a bug.
         recovering: False only to seed a bug.
         surroundings: machine and witnesses.
+        standing_holds: holds under which every new order is born, for as long as this store is open.
 
     Raises:
         StoreError: KEYS_REPLACED; see ``vaguemestre_queue.database.open_database``.
@@ -218,7 +225,9 @@ async def open_store(
     path = folder / DATABASE_FILE
     marker = folder / MARKER_FILE
     around = surroundings or Surroundings()
-    context = Context(sealer=Sealer(keys), clock=clock, failpoints=failpoints, incarnation=0)
+    context = Context(
+        sealer=Sealer(keys), clock=clock, failpoints=failpoints, incarnation=0, standing_holds=standing_holds
+    )
     connection = await asyncio.to_thread(partial(_open_private, path, connect, synchronous))
     try:
         place = place_of(folder, path, around.machine, context.sealer)

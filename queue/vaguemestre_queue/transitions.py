@@ -54,9 +54,12 @@ def checked(context: Context, cells: Sequence[Value]) -> Row:
     return row
 
 
-def insert(connection: Connection, context: Context, row: Row) -> None:
-    """Insert an order's row with its digest."""
+def insert(connection: Connection, context: Context, row: Row) -> Row:
+    """Insert a new order's row with its digest, under the holds that stand for all; return it as inserted."""
+    holds = rows.holds_of(row["holds"]) | context.standing_holds
+    row = {**row, "holds": rows.holds_text(holds)}
     connection.run(rows.INSERT, [*(row[column] for column in rows.COLUMNS), rows.mac_of(context.sealer, row)])
+    return row
 
 
 def save(connection: Connection, context: Context, row: Row, changed: Row) -> Row:

@@ -10,30 +10,33 @@ from vaguemestre_core.outcomes import Certainty, ExistenceAnswer, Outcome, Prese
 from vaguemestre_core.ports import ConnectRefused, SendingContext
 from vaguemestre_core.records import FrozenIds, ProxySession
 
-CODE: Final = "PROXY_NOT_CONFIGURED"
+NOT_CONFIGURED: Final = "PROXY_NOT_CONFIGURED"
 
 
 class UnconfiguredProxy:
     """``ProxyPort`` that opens nothing."""
 
+    code: str = NOT_CONFIGURED
+
     async def connect(
         self, national_id: str, binding_message: str, proxy_client_id: str, channel: str
     ) -> ProxySession | ConnectRefused:
         """Refuse: there is nowhere to connect to."""
-        return ConnectRefused(code=CODE, retry=False)
+        return ConnectRefused(code=self.code, retry=False)
 
     async def disconnect(self, session: ProxySession) -> None:
         """Do nothing: there is no session."""
 
 
 class UnconfiguredDmp:
-    """``DmpPort`` that reaches nothing and sends nothing."""
+    """``DmpPort`` that reaches nothing and sends nothing: it holds no connection and knows no address."""
 
+    code: str = NOT_CONFIGURED
     longest_exchange_s: float = 0.0
 
     async def test_existence(self, prepared: bytes, context: SendingContext) -> ExistenceAnswer:
         """Answer that nothing could be asked."""
-        return ExistenceAnswer(exists=None, code=CODE, waiting=WaitReason.SERVICE)
+        return ExistenceAnswer(exists=None, code=self.code, waiting=WaitReason.SERVICE)
 
     async def sign(self, prepared: bytes, frozen_ids: FrozenIds, context: SendingContext) -> bytes | None:
         """Sign nothing."""
@@ -48,7 +51,7 @@ class UnconfiguredDmp:
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Answer that nothing left."""
-        return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
+        return Outcome(certainty=Certainty.NOT_SENT, code=self.code, waiting=WaitReason.SERVICE)
 
     async def delete(
         self,
@@ -58,7 +61,7 @@ class UnconfiguredDmp:
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Answer that nothing left."""
-        return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
+        return Outcome(certainty=Certainty.NOT_SENT, code=self.code, waiting=WaitReason.SERVICE)
 
     async def set_visibility(
         self,
@@ -69,8 +72,8 @@ class UnconfiguredDmp:
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Answer that nothing left."""
-        return Outcome(certainty=Certainty.NOT_SENT, code=CODE, waiting=WaitReason.SERVICE)
+        return Outcome(certainty=Certainty.NOT_SENT, code=self.code, waiting=WaitReason.SERVICE)
 
     async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
         """Answer that nothing could be asked."""
-        return ReferenceAnswer(presence=Presence.UNKNOWN, code=CODE, waiting=WaitReason.SERVICE)
+        return ReferenceAnswer(presence=Presence.UNKNOWN, code=self.code, waiting=WaitReason.SERVICE)

@@ -54,6 +54,11 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
         reading.add_argument("--media-type", help="défaut : d'après l'extension")
     showing = verbs.add_parser("show", parents=[common], help="où en est un document")
     showing.add_argument("client_ref", metavar="RÉFÉRENCE")
+    comparing = verbs.add_parser(
+        "compare", parents=[common], help="comparer deux CDA par le sens, sans montrer de valeur"
+    )
+    comparing.add_argument("first", type=Path, metavar="CDA")
+    comparing.add_argument("second", type=Path, metavar="CDA")
     checking = verbs.add_parser("check", parents=[common], help="vérifier un CDA, sans envoi")
     checking.add_argument("file", type=Path, metavar="CDA")
     checking.add_argument("--not-for-dmp", action="store_true", help="sans les règles propres au DMP")
@@ -62,7 +67,7 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do the action."""
-    actions = {"put": _put, "show": _show, "build": _build, "check": _check}
+    actions = {"put": _put, "show": _show, "build": _build, "check": _check, "compare": _compare}
     return actions[arguments.verb](arguments, console)
 
 
@@ -155,6 +160,33 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     lines.insert(0, f"Non conforme : {len(errors)} erreur(s)." if errors else "Conforme aux règles vérifiées ici.")
     console.give({"conforming": not errors, "findings": shown}, "\n".join(lines))
     return Exit.REFUSED if errors else Exit.OK
+
+
+_KINDS: Final[Mapping[str, str]] = {
+    "value": "ne dit pas la même chose",
+    "label": "même code, autre libellé",
+    "first_only": "dans le premier seulement",
+    "second_only": "dans le second seulement",
+}
+
+
+def _compare(arguments: argparse.Namespace, console: Console) -> int:
+    """Compare; status 1 when something differs that two makers of one document should have the same."""
+    from vaguemestre_documents.cda.comparison import compare
+    from vaguemestre_documents.cda.parse import parse_xml
+
+    found = compare(parse_xml(_content(arguments.first)), parse_xml(_content(arguments.second)))
+    unexpected = [item for item in found if not item.expected]
+    shown = [
+        {"path": item.path, "part": item.name, "kind": item.kind.value, "expected": item.expected} for item in found
+    ]
+    lines = [f"Écarts : {len(unexpected)}, et {len(found) - len(unexpected)} attendu(s)."]
+    lines += [
+        f"  {'-' if item.expected else '✗'} {item.path} ({item.name}) : {_KINDS[item.kind.value]}"
+        for item in sorted(found, key=lambda item: item.expected)
+    ]
+    console.give({"same": not unexpected, "differences": shown}, "\n".join(lines))
+    return Exit.REFUSED if unexpected else Exit.OK
 
 
 def _tell_findings(console: Console, findings: tuple[MetadataFinding, ...]) -> int:

@@ -8,8 +8,8 @@ from vaguemestre_agent.cli.connection import make_client
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.orders import STATES, local, situation
 from vaguemestre_api import wire
+from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.blocking import follow
-from vaguemestre_api.client import StreamItem
 from vaguemestre_api.codec import to_json
 
 

@@ -56,6 +56,7 @@ _CANCELS: Final[Mapping[str, str]] = {
 _ACTIONS: Final[Mapping[str, Callable[[Client, str], Awaitable[wire.Order]]]] = {
     "hold": lambda client, order_id: client.hold(order_id),
     "release": lambda client, order_id: client.release(order_id),
+    "release-from-shadow": lambda client, order_id: client.release_from_shadow(order_id),
     "send-now": lambda client, order_id: client.send_now(order_id),
 }
 REASONS: Final = ("seen_there", "not_seen_there", "sent_otherwise", "no_longer_needed")
@@ -76,6 +77,7 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     for name, text in (
         ("hold", "bloquer"),
         ("release", "lever le blocage"),
+        ("release-from-shadow", "laisser partir ce que le mode observation avait retenu"),
         ("cancel", "annuler"),
         ("send-now", "envoyer sans différé"),
     ):

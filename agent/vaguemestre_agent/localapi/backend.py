@@ -90,6 +90,9 @@ class Backend(Protocol):
     async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
         """Lift the person's hold."""
 
+    async def release_from_shadow(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let what shadow mode accepted leave; raise Conflict SHADOW_MODE while it lasts."""
+
     async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel honestly."""
 

@@ -155,6 +155,11 @@ async def release_order(call: Call) -> Answer:
     return await _control(call, call.backend.release)
 
 
+async def release_order_from_shadow(call: Call) -> Answer:
+    """Let what shadow mode accepted leave."""
+    return await _control(call, call.backend.release_from_shadow)
+
+
 async def send_order_now(call: Call) -> Answer:
     """Let it leave without deferral."""
     return await _control(call, call.backend.send_now)

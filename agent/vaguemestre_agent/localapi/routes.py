@@ -59,6 +59,13 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("GET", "/v1/orders/{order_id}/why", _R, "explainOrder", handlers.explain_order),
     ("POST", "/v1/orders/{order_id}/hold", _C, "holdOrder", handlers.hold_order),
     ("POST", "/v1/orders/{order_id}/release", _C, "releaseOrder", handlers.release_order),
+    (
+        "POST",
+        "/v1/orders/{order_id}/release-from-shadow",
+        _C,
+        "releaseOrderFromShadow",
+        handlers.release_order_from_shadow,
+    ),
     ("POST", "/v1/orders/{order_id}/cancel", _C, "cancelOrder", handlers.cancel_order),
     ("POST", "/v1/orders/{order_id}/send-now", _C, "sendOrderNow", handlers.send_order_now),
     ("POST", "/v1/orders/{order_id}/resolve", _C, "resolveOrder", handlers.resolve_order),

@@ -114,6 +114,10 @@ class AgentBackend:
         """Lift the person's hold."""
         return await self.order_service.release(client, order_id, actor)
 
+    async def release_from_shadow(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let what shadow mode accepted leave."""
+        return await self.order_service.release_from_shadow(client, order_id, actor)
+
     async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel honestly."""
         return await self.order_service.cancel(client, order_id, actor)

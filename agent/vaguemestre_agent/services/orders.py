@@ -10,7 +10,7 @@ from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.dispatch import guards_of
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
-from vaguemestre_core.errors import NotFound
+from vaguemestre_core.errors import Conflict, NotFound
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.ports import ClockPort, StorePort
@@ -67,6 +67,7 @@ _HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
     HoldKind.IDENTITY: ("INS_NOT_QUALIFIED", "QUALIFY_THE_IDENTITY"),
     HoldKind.INTEGRITY: ("ROW_NOT_AUTHENTIC", "GIVE_THE_DOCUMENT_AGAIN"),
     HoldKind.DELEGATION: ("DELEGATION_MISSING", "DOCTOR_DELEGATES"),
+    HoldKind.SHADOW: ("SHADOW_MODE", "RELEASE_FROM_SHADOW"),
 }
 
 
@@ -92,11 +93,16 @@ def _of_hold(hold: HoldKind, objections: Sequence[GuardAnswer]) -> tuple[str, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderService:
-    """Reads and controls orders for a client."""
+    """Reads and controls orders for a client.
+
+    Attributes:
+        is_shadow: nothing leaves from here (docs/shadow.md).
+    """
 
     store: StorePort
     sessions: SessionService
     clock: ClockPort
+    is_shadow: bool = False
 
     async def order(self, client: Client, order_id: OrderId) -> Order:
         """Return an order visible to the client. Raises NotFound ORDER_UNKNOWN for another client's too."""
@@ -132,6 +138,17 @@ class OrderService:
         """Lift the person's hold; the others stay."""
         await self.order(client, order_id)
         return await self.store.lift_hold(order_id, HoldKind.PERSON, actor, "person")
+
+    async def release_from_shadow(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
+        """Let what shadow mode accepted leave after all: a person's own gesture, order by order.
+
+        Raises:
+            Conflict: SHADOW_MODE while the mode lasts.
+        """
+        await self.order(client, order_id)
+        if self.is_shadow:
+            raise Conflict("SHADOW_MODE")
+        return await self.store.lift_hold(order_id, HoldKind.SHADOW, actor, "person")
 
     async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel honestly: cancelled, too late, or asked."""
@@ -193,6 +210,8 @@ class OrderService:
                     return _of_hold(hold, objections)
             for answer in objections:
                 return _of_hold(answer.hold, [answer]) if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
+        if self.is_shadow and order.state in _CAN_STILL_LEAVE:
+            return "SHADOW_MODE", "LEAVE_SHADOW_MODE"
         if order.state is not OrderState.READY:
             return _STATE_REASONS[order.state]
         if owner is None or self.sessions.session_for(order.professional, owner) is None:

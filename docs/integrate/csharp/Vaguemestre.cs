@@ -520,6 +520,12 @@ namespace Vaguemestre
             return Order.FromJson(Ask(Routes.ReleaseOrder, new Call().InPath("order_id", orderId).With(request), options));
         }
 
+        /// <summary>Laisser partir ce que le mode observation avait retenu.</summary>
+        public Order ReleaseOrderFromShadow(string orderId, ActorRequest request = null, CallOptions options = null)
+        {
+            return Order.FromJson(Ask(Routes.ReleaseOrderFromShadow, new Call().InPath("order_id", orderId).With(request), options));
+        }
+
         /// <summary>Annuler, honnêtement.</summary>
         public CancelAnswer CancelOrder(string orderId, ActorRequest request = null, CallOptions options = null)
         {
@@ -613,6 +619,7 @@ namespace Vaguemestre
             internal static readonly Route ExplainOrder = new Route { Name = "explainOrder", Method = "GET", Path = "/v1/orders/{order_id}/why", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route HoldOrder = new Route { Name = "holdOrder", Method = "POST", Path = "/v1/orders/{order_id}/hold", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route ReleaseOrder = new Route { Name = "releaseOrder", Method = "POST", Path = "/v1/orders/{order_id}/release", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route ReleaseOrderFromShadow = new Route { Name = "releaseOrderFromShadow", Method = "POST", Path = "/v1/orders/{order_id}/release-from-shadow", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route CancelOrder = new Route { Name = "cancelOrder", Method = "POST", Path = "/v1/orders/{order_id}/cancel", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route SendOrderNow = new Route { Name = "sendOrderNow", Method = "POST", Path = "/v1/orders/{order_id}/send-now", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route ResolveOrder = new Route { Name = "resolveOrder", Method = "POST", Path = "/v1/orders/{order_id}/resolve", Statuses = new[] { 200 }, HasActor = true };

@@ -107,6 +107,8 @@ export class VaguemestreClient {
   holdOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
   /** Lever le blocage d'une personne. */
   releaseOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
+  /** Laisser partir ce que le mode observation avait retenu. */
+  releaseOrderFromShadow(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<Order>;
   /** Annuler, honnêtement. */
   cancelOrder(orderId: string, request?: ActorRequest, options?: CallOptions): Promise<CancelAnswer>;
   /** Laisser partir sans différé. */
@@ -202,7 +204,7 @@ export interface Order {
   /** Ce qu'il attend. */
   waiting: "auth" | "network" | "service" | "station" | "predecessor" | "no_dmp" | (string & {}) | null;
   /** Blocages, chacun levé par sa cause. */
-  holds: Array<"person" | "opposition" | "consent" | "identity" | "integrity" | "delegation" | (string & {})>;
+  holds: Array<"person" | "opposition" | "consent" | "identity" | "integrity" | "delegation" | "shadow" | (string & {})>;
   /** Annulation demandée, issue inconnue. */
   cancel_requested: boolean;
   /** Ordre qu'il remplace. */

@@ -288,6 +288,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.releaseOrder, { path: { order_id: orderId }, request }, options);
   }
 
+  /** Laisser partir ce que le mode observation avait retenu. */
+  releaseOrderFromShadow(orderId, request = {}, options = {}) {
+    return this.#call(ROUTES.releaseOrderFromShadow, { path: { order_id: orderId }, request }, options);
+  }
+
   /** Annuler, honnêtement. */
   cancelOrder(orderId, request = {}, options = {}) {
     return this.#call(ROUTES.cancelOrder, { path: { order_id: orderId }, request }, options);
@@ -507,6 +512,7 @@ const ROUTES = {
   explainOrder: { name: "explainOrder", method: "GET", path: "/v1/orders/{order_id}/why", statuses: [200], answer: "model", repeatable: true },
   holdOrder: { name: "holdOrder", method: "POST", path: "/v1/orders/{order_id}/hold", statuses: [200], answer: "model", actor: true },
   releaseOrder: { name: "releaseOrder", method: "POST", path: "/v1/orders/{order_id}/release", statuses: [200], answer: "model", actor: true },
+  releaseOrderFromShadow: { name: "releaseOrderFromShadow", method: "POST", path: "/v1/orders/{order_id}/release-from-shadow", statuses: [200], answer: "model", actor: true },
   cancelOrder: { name: "cancelOrder", method: "POST", path: "/v1/orders/{order_id}/cancel", statuses: [200], answer: "model", actor: true },
   sendOrderNow: { name: "sendOrderNow", method: "POST", path: "/v1/orders/{order_id}/send-now", statuses: [200], answer: "model", actor: true },
   resolveOrder: { name: "resolveOrder", method: "POST", path: "/v1/orders/{order_id}/resolve", statuses: [200], answer: "model", actor: true },

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_api import wire
-from vaguemestre_api.client import Client, StreamItem
+from vaguemestre_api.answers import StreamItem
+from vaguemestre_api.client import Client
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.records import Actor
 from vaguemestre_testkit.api_harness import ApiHarness, MemoryHarness, paired

@@ -26,7 +26,6 @@ from vaguemestre_core.guards import GuardInput, examine, holds_of
 from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import (
     CANCEL_ASKED_ONLY,
-    SETTLED,
     TERMINAL,
     ClientId,
     DocumentId,
@@ -54,6 +53,7 @@ from vaguemestre_core.records import (
     event_kind,
 )
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit.memory_holds import MemoryHolds
 from vaguemestre_testkit.memory_keeping import MemoryKeeping
 from vaguemestre_testkit.memory_pairing import MemoryPairing
 
@@ -88,7 +88,7 @@ class _Wish:
     digest: str
 
 
-class MemoryBackend(MemoryPairing):
+class MemoryBackend(MemoryHolds, MemoryPairing):
     """See the module. ``now`` is set by the test; ``puts`` counts the documents accepted for good."""
 
     def __init__(self) -> None:
@@ -248,18 +248,6 @@ class MemoryBackend(MemoryPairing):
     async def title(self, order_id: OrderId) -> str | None:
         """Return the title."""
         return self._titles.get(order_id)
-
-    async def hold(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
-        """Hold an order that has not left."""
-        order = await self.order(client, order_id)
-        if order.state in SETTLED:
-            raise Conflict("TOO_LATE")
-        return self._change(order, "order.hold", actor, holds=order.holds | {HoldKind.PERSON})
-
-    async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
-        """Lift the person's hold."""
-        order = await self.order(client, order_id)
-        return self._change(order, "order.release", actor, holds=order.holds - {HoldKind.PERSON})
 
     async def cancel(self, client: Client, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel honestly."""
@@ -438,6 +426,9 @@ class MemoryBackend(MemoryPairing):
         self._orders[order.order_id] = changed
         self._write(event_kind(event), actor, order=changed, before=order.state, after=state)
         return changed
+
+    def _with_holds(self, order: Order, kind: str, actor: Actor, holds: frozenset[HoldKind]) -> Order:
+        return self._change(order, kind, actor, holds=holds)
 
     def _change(
         self,

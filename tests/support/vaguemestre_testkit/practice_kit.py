@@ -29,7 +29,7 @@ from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.deferral import DeferralPolicy
 from vaguemestre_core.keeping import RetentionSettings
-from vaguemestre_core.orders import OrderId, OrderState
+from vaguemestre_core.orders import HoldKind, OrderId, OrderState
 from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
 from vaguemestre_core.redaction import Secret
@@ -355,6 +355,8 @@ class OfficeSettings:
     deferral: DeferralPolicy = field(default_factory=DeferralPolicy)
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(jitter=0.0))
+    standing_holds: frozenset[HoldKind] = frozenset()
+    is_shadow: bool = False
 
 
 @asynccontextmanager
@@ -373,7 +375,15 @@ async def office(
     clock = clock or FakeClock()
     random = SeededRandom(seed)
     failpoints = NoFailpoints()
-    async with open_store(folder, keys or test_keys(), clock, random, failpoints, surroundings=surroundings) as real:
+    async with open_store(
+        folder,
+        keys or test_keys(),
+        clock,
+        random,
+        failpoints,
+        surroundings=surroundings,
+        standing_holds=settings.standing_holds,
+    ) as real:
         failing = FailingStore(real)
         store = cast("StorePort", failing)
         prepare_wake, dispatch_wake = ObservedWake(), ObservedWake()
@@ -422,7 +432,7 @@ async def office(
                 policy=settings.deferral,
                 station=STATION,
             ),
-            order_service=OrderService(store=store, sessions=sessions, clock=clock),
+            order_service=OrderService(store=store, sessions=sessions, clock=clock, is_shadow=settings.is_shadow),
             sessions=sessions,
             keeping=KeepingService(store=real.keeping, clock=clock, retention=RetentionSettings()),
             clock=clock,
