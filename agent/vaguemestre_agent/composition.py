@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
 from vaguemestre_agent.adapters.http import TlsFiles, silence_library_loggers
 from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, load_keys
@@ -40,6 +41,7 @@ from vaguemestre_agent.localapi.server import LocalApi
 from vaguemestre_agent.paths import AgentPaths
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
+from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
@@ -51,9 +53,14 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
+<<<<<<< HEAD
 from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
 from vaguemestre_core.keeping import KeepingPort
 from vaguemestre_core.orders import HoldKind
+=======
+from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
+from vaguemestre_core.keeping import BackupPort, KeepingPort
+>>>>>>> 232c1d5 (Back up the store encrypted while it runs, and bring it back without sending anything twice)
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
@@ -105,6 +112,14 @@ class _Services:
     dmp: DmpPort
     is_configured: bool
     is_shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What keeps and backs up the store of this agent."""
+
+    keeping: KeepingPort
+    backups: BackupPort
 
 
 def load_profile(name: str) -> ServiceProfile:
@@ -231,6 +246,7 @@ async def running_agent(
         if opened.recovery.copied_at is None:  # a copy that nobody adopted sends nothing: it stands in nobody's way
             stack.enter_context(only_living_copy(opened.store_id))
         store = parts.around_store(opened)
+        kept = _Kept(keeping=opened.keeping, backups=FileBackups(paths.state, keys, parts.clock, parts.failpoints))
         services = await stack.enter_async_context(_services(settings.services, parts))
         preparer = await stack.enter_async_context(
             aclosing(
@@ -251,7 +267,7 @@ async def running_agent(
             )
         )
         running = await stack.enter_async_context(
-            _running_services(settings, parts, store, opened.keeping, services, preparer, paths.first_code)
+            _running_services(settings, parts, store, kept, services, preparer, paths.first_code)
         )
         api = LocalApi(running.backend, parts.random)
         await stack.enter_async_context(Listening(api, transport_for(paths.endpoint.address)))
@@ -264,7 +280,7 @@ async def _running_services(
     settings: Settings,
     parts: Parts,
     store: StorePort,
-    kept: KeepingPort,
+    kept: _Kept,
     services: _Services,
     preparer: PreparerPort,
     first_code: Path,
@@ -308,7 +324,12 @@ async def _running_services(
         preparer,
     )
 
-    keeping = KeepingService(store=kept, clock=parts.clock, retention=settings.retention)
+    backups = BackupService(
+        store=store, keeping=kept.keeping, backups=kept.backups, clock=parts.clock, settings=settings.backup
+    )
+    keeping = KeepingService(
+        store=kept.keeping, clock=parts.clock, retention=settings.retention, outside=backups.anchors
+    )
 
     def health_items() -> Sequence[HealthItem]:
         trouble = dispatch.trouble
@@ -325,6 +346,7 @@ async def _running_services(
             ),
             *standing_items(store.recovery),
             *keeping.health_items(),
+            *backups.health_items(),
         )
 
     backend = AgentBackend(
@@ -341,6 +363,7 @@ async def _running_services(
         order_service=OrderService(store=store, sessions=sessions, clock=parts.clock, is_shadow=services.is_shadow),
         sessions=sessions,
         keeping=keeping,
+        backups=backups,
         clock=parts.clock,
         dispatch_wake=dispatch_wake,
         version=version("vaguemestre"),
@@ -355,6 +378,7 @@ async def _running_services(
             group.create_task(preparation.run(), name="preparation"),
             group.create_task(dispatch.run(), name="dispatch"),
             group.create_task(keeping.run(), name="keeping"),
+            group.create_task(backups.run(), name="backups"),
             group.create_task(keep_first_code(backend, first_code, parts.clock), name="first-code"),
         ]
         await started.wait()

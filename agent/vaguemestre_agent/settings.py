@@ -18,7 +18,7 @@ from typing import Final, TypeVar, get_type_hints
 from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
-from vaguemestre_core.keeping import RetentionSettings
+from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
@@ -125,6 +125,7 @@ class Settings:
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -163,6 +164,7 @@ T = TypeVar(
     DispatchSettings,
     RetryPolicy,
     RetentionSettings,
+    BackupSettings,
 )
 
 

@@ -308,6 +308,29 @@ class ErasureReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One backup of this store."""
+
+    name: str
+    made_at: datetime
+    size_bytes: int
+    orders: int
+    open_orders: int
+    bodies: int
+    ledger_lines: int
+    ledger_head: str
+    opens_with_recovery_key: bool
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupList:
+    """The known backups, newest first."""
+
+    backups: tuple[Backup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One numbered change, and its order as it is now."""
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, unique
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.records import Actor
 from vaguemestre_core.redaction import Personal
+
+BACKUP_SUFFIX: Final = ".vgmbak"
 
 
 @unique
@@ -117,6 +119,7 @@ class BackupFacts:
         anchor: last line of the ledger in it.
         schema: version of the store's schema.
         opens_with_recovery_key: it is sealed to the practice's recovery key too.
+        faults: what was wrong with the store when it was made, as codes; none: nothing.
     """
 
     name: str
@@ -129,6 +132,7 @@ class BackupFacts:
     anchor: Anchor
     schema: int
     opens_with_recovery_key: bool
+    faults: tuple[str, ...] = ()
 
 
 class KeepingPort(Protocol):
@@ -178,7 +182,7 @@ class BackupPort(Protocol):
         """Write a backup that was verified before it got its name.
 
         Raises:
-            StoreError: BACKUP_NO_SPACE, BACKUP_UNWRITABLE, BACKUP_FAILED; no file was left.
+            StoreError: BACKUP_EXISTS, BACKUP_NO_SPACE, BACKUP_UNWRITABLE, BACKUP_FAILED; no file was left.
         """
 
     def known(self, folder: Path) -> Sequence[BackupFacts]:

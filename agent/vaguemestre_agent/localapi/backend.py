@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from vaguemestre_agent.localapi.keepingport import KeepingBackend
+from vaguemestre_agent.localapi.keepingport import BackupBackend, KeepingBackend
 from vaguemestre_agent.services.values import DocumentUpload as DocumentUpload
 from vaguemestre_agent.services.values import Health as Health
 from vaguemestre_agent.services.values import HealthItem as HealthItem
@@ -39,6 +39,10 @@ class Backend(Protocol):
     @property
     def keeping(self) -> KeepingBackend:
         """What keeps and lets go."""
+
+    @property
+    def backups(self) -> BackupBackend:
+        """What makes backups."""
 
     # Clients and pairing
     async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:

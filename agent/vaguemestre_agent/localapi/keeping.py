@@ -32,3 +32,33 @@ async def erase_patient(call: Call) -> Answer:
             log_emptied=report.log_emptied,
         )
     )
+
+
+async def list_backups(call: Call) -> Answer:
+    """Show the backups of this store in the folder of the settings."""
+    found = await call.backend.backups.known()
+    return Answer(
+        content=wire.BackupList(
+            backups=tuple(
+                wire.Backup(
+                    name=facts.name,
+                    made_at=facts.made_at,
+                    size_bytes=facts.size_bytes,
+                    orders=facts.orders,
+                    open_orders=facts.open_orders,
+                    bodies=facts.bodies,
+                    ledger_lines=facts.anchor.seq,
+                    ledger_head=facts.anchor.digest.hex(),
+                    opens_with_recovery_key=facts.opens_with_recovery_key,
+                    faults=facts.faults,
+                )
+                for facts in found
+            )
+        )
+    )
+
+
+async def make_backup(call: Call) -> Answer:
+    """Have one made: it takes its time, health and the ledger tell the end."""
+    await call.backend.backups.ask(call.actor)
+    return Answer(status=202)

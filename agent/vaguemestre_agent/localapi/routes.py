@@ -77,6 +77,8 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("PUT", "/v1/session", _C, "adoptSession", handlers.adopt_session),
     ("DELETE", "/v1/session", _C, "closeSession", handlers.close_session),
     ("POST", "/v1/patients/erasure", _A, "erasePatient", keeping.erase_patient),
+    ("GET", "/v1/backups", _A, "listBackups", keeping.list_backups),
+    ("POST", "/v1/backups", _A, "makeBackup", keeping.make_backup),
     ("GET", "/v1/ledger", _R, "readLedger", handlers.read_ledger),
     ("GET", "/v1/ledger/verify", _R, "verifyLedger", handlers.verify_ledger),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
@@ -45,6 +46,7 @@ class AgentBackend:
     order_service: OrderService
     sessions: SessionService
     keeping: KeepingService
+    backups: BackupService
     clock: ClockPort
     dispatch_wake: Wake
     version: str
@@ -166,8 +168,8 @@ class AgentBackend:
         return self.store.listen(listener)
 
     async def verify_ledger(self) -> tuple[int, str]:
-        """Return lines and head digest."""
-        return await self.store.verify_ledger()
+        """Return lines and head digest; every anchor is asked, those of the backups too."""
+        return await self.keeping.store.verify(await self.backups.anchors())
 
     async def open_session(
         self, client: Client, national_id: str, channel: str, mode: str, actor: Actor

@@ -6,13 +6,13 @@ One task, one pass at a time; what goes wrong in a pass is told by health and tr
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_core.errors import VaguemestreError
-from vaguemestre_core.keeping import ErasureReason, ErasureReport, KeepingPort, RetentionSettings, WaitingChoice
+from vaguemestre_core.keeping import Anchor, ErasureReason, ErasureReport, KeepingPort, RetentionSettings, WaitingChoice
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.records import Actor
 from vaguemestre_core.redaction import Personal
@@ -32,11 +32,16 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepingService:
-    """Keeps and lets go."""
+    """Keeps and lets go.
+
+    Attributes:
+        outside: gives the anchors of the ledger that are kept elsewhere.
+    """
 
     store: KeepingPort
     clock: ClockPort
     retention: RetentionSettings
+    outside: Callable[[], Awaitable[Sequence[Anchor]]]
     _seen: _Seen = field(default_factory=_Seen)
 
     async def run(self) -> None:
@@ -49,7 +54,7 @@ class KeepingService:
         """Compare the anchors, sign the head, destroy what is due."""
         seen = self._seen
         try:
-            seen.contradiction = await self.store.contradiction(())
+            seen.contradiction = await self.store.contradiction(await self.outside())
             await self._destroy()
             await self.store.sign_head()
         except VaguemestreError as error:

@@ -592,6 +592,18 @@ namespace Vaguemestre
             return ErasureReport.FromJson(Ask(Routes.ErasePatient, new Call().With(request), options));
         }
 
+        /// <summary>Sauvegardes de ce poste dans le dossier réglé.</summary>
+        public BackupList ListBackups(CallOptions options = null)
+        {
+            return BackupList.FromJson(Ask(Routes.ListBackups, new Call(), options));
+        }
+
+        /// <summary>Demander une sauvegarde maintenant ; la santé et le registre disent quand elle est faite.</summary>
+        public void MakeBackup(ActorRequest request = null, CallOptions options = null)
+        {
+            Send(Routes.MakeBackup, new Call().With(request), options);
+        }
+
         /// <summary>Lignes du registre (les siennes ; toutes pour `admin`).</summary>
         public LedgerPage ReadLedger(long? after = null, long? limit = null, CallOptions options = null)
         {
@@ -631,6 +643,8 @@ namespace Vaguemestre
             internal static readonly Route OpenSession = new Route { Name = "openSession", Method = "POST", Path = "/v1/session", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route CloseSession = new Route { Name = "closeSession", Method = "DELETE", Path = "/v1/session", Statuses = new[] { 204 }, HasActor = true };
             internal static readonly Route ErasePatient = new Route { Name = "erasePatient", Method = "POST", Path = "/v1/patients/erasure", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route ListBackups = new Route { Name = "listBackups", Method = "GET", Path = "/v1/backups", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route MakeBackup = new Route { Name = "makeBackup", Method = "POST", Path = "/v1/backups", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route ReadLedger = new Route { Name = "readLedger", Method = "GET", Path = "/v1/ledger", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route VerifyLedger = new Route { Name = "verifyLedger", Method = "GET", Path = "/v1/ledger/verify", Statuses = new[] { 200 }, IsRepeatable = true };
         }
@@ -2155,6 +2169,88 @@ namespace Vaguemestre
             Get.Put(members, "cancelled", Cancelled);
             Get.Put(members, "on_their_way", OnTheirWay);
             Get.Put(members, "log_emptied", LogEmptied);
+            return members;
+        }
+    }
+
+    /// <summary>Une sauvegarde chiffrée, telle qu'elle se décrit ; rien sur les patients.</summary>
+    public sealed class Backup : IJsonModel
+    {
+        /// <summary>Nom du fichier.</summary>
+        public string Name { get; set; }
+        /// <summary>Instant de l'image.</summary>
+        public string MadeAt { get; set; }
+        /// <summary>Taille du fichier, octets.</summary>
+        public long SizeBytes { get; set; }
+        /// <summary>Ordres.</summary>
+        public long Orders { get; set; }
+        /// <summary>Ordres non terminés.</summary>
+        public long OpenOrders { get; set; }
+        /// <summary>Contenus scellés.</summary>
+        public long Bodies { get; set; }
+        /// <summary>Lignes du registre.</summary>
+        public long LedgerLines { get; set; }
+        /// <summary>Empreinte de tête du registre, hexadécimale.</summary>
+        public string LedgerHead { get; set; }
+        /// <summary>La clé de secours du cabinet l'ouvre aussi.</summary>
+        public bool OpensWithRecoveryKey { get; set; }
+        /// <summary>Ce qui était en défaut dans la file quand elle a été faite ; vide : rien.</summary>
+        public List<string> Faults { get; set; }
+
+        internal static Backup FromJson(object value)
+        {
+            var members = Get.Members(value, "Backup");
+            return new Backup
+            {
+                Name = Get.Needed<string>(members, "name", Get.Text),
+                MadeAt = Get.Needed<string>(members, "made_at", Get.Text),
+                SizeBytes = Get.Needed<long>(members, "size_bytes", Get.Integer),
+                Orders = Get.Needed<long>(members, "orders", Get.Integer),
+                OpenOrders = Get.Needed<long>(members, "open_orders", Get.Integer),
+                Bodies = Get.Needed<long>(members, "bodies", Get.Integer),
+                LedgerLines = Get.Needed<long>(members, "ledger_lines", Get.Integer),
+                LedgerHead = Get.Needed<string>(members, "ledger_head", Get.Text),
+                OpensWithRecoveryKey = Get.Needed<bool>(members, "opens_with_recovery_key", Get.Boolean),
+                Faults = Get.Needed<List<string>>(members, "faults", v => Get.Items<string>(v, Get.Text)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "name", Name);
+            Get.Put(members, "made_at", MadeAt);
+            Get.Put(members, "size_bytes", SizeBytes);
+            Get.Put(members, "orders", Orders);
+            Get.Put(members, "open_orders", OpenOrders);
+            Get.Put(members, "bodies", Bodies);
+            Get.Put(members, "ledger_lines", LedgerLines);
+            Get.Put(members, "ledger_head", LedgerHead);
+            Get.Put(members, "opens_with_recovery_key", OpensWithRecoveryKey);
+            Get.Put(members, "faults", Faults);
+            return members;
+        }
+    }
+
+    /// <summary>Sauvegardes connues.</summary>
+    public sealed class BackupList : IJsonModel
+    {
+        /// <summary>De la plus récente à la plus ancienne.</summary>
+        public List<Backup> Backups { get; set; }
+
+        internal static BackupList FromJson(object value)
+        {
+            var members = Get.Members(value, "BackupList");
+            return new BackupList
+            {
+                Backups = Get.Needed<List<Backup>>(members, "backups", v => Get.Items<Backup>(v, Backup.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "backups", Backups);
             return members;
         }
     }

@@ -131,6 +131,10 @@ export class VaguemestreClient {
   closeSession(query: { national_id: string }, options?: CallOptions): Promise<void>;
   /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
   erasePatient(request: ErasureRequest, options?: CallOptions): Promise<ErasureReport>;
+  /** Sauvegardes de ce poste dans le dossier réglé. */
+  listBackups(options?: CallOptions): Promise<BackupList>;
+  /** Demander une sauvegarde maintenant ; la santé et le registre disent quand elle est faite. */
+  makeBackup(request?: ActorRequest, options?: CallOptions): Promise<void>;
   /** Lignes du registre (les siennes ; toutes pour `admin`). */
   readLedger(query?: { after?: number; limit?: number }, options?: CallOptions): Promise<LedgerPage>;
   /** Recalculer la chaîne du registre. */
@@ -485,6 +489,36 @@ export interface ErasureReport {
   on_their_way: number;
   /** Le journal d'écriture a été vidé aussi ; sinon, le prochain passage le fait. */
   log_emptied: boolean;
+}
+
+/** Une sauvegarde chiffrée, telle qu'elle se décrit ; rien sur les patients. */
+export interface Backup {
+  /** Nom du fichier. */
+  name: string;
+  /** Instant de l'image. */
+  made_at: string;
+  /** Taille du fichier, octets. */
+  size_bytes: number;
+  /** Ordres. */
+  orders: number;
+  /** Ordres non terminés. */
+  open_orders: number;
+  /** Contenus scellés. */
+  bodies: number;
+  /** Lignes du registre. */
+  ledger_lines: number;
+  /** Empreinte de tête du registre, hexadécimale. */
+  ledger_head: string;
+  /** La clé de secours du cabinet l'ouvre aussi. */
+  opens_with_recovery_key: boolean;
+  /** Ce qui était en défaut dans la file quand elle a été faite ; vide : rien. */
+  faults: Array<string>;
+}
+
+/** Sauvegardes connues. */
+export interface BackupList {
+  /** De la plus récente à la plus ancienne. */
+  backups: Array<Backup>;
 }
 
 /** Un changement numéroté. */

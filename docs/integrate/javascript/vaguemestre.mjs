@@ -348,6 +348,16 @@ export class VaguemestreClient {
     return this.#call(ROUTES.erasePatient, { request }, options);
   }
 
+  /** Sauvegardes de ce poste dans le dossier réglé. */
+  listBackups(options = {}) {
+    return this.#call(ROUTES.listBackups, {}, options);
+  }
+
+  /** Demander une sauvegarde maintenant ; la santé et le registre disent quand elle est faite. */
+  makeBackup(request = {}, options = {}) {
+    return this.#call(ROUTES.makeBackup, { request }, options);
+  }
+
   /** Lignes du registre (les siennes ; toutes pour `admin`). */
   readLedger(query = {}, options = {}) {
     return this.#call(ROUTES.readLedger, { query }, options);
@@ -524,6 +534,8 @@ const ROUTES = {
   openSession: { name: "openSession", method: "POST", path: "/v1/session", statuses: [202], answer: "model", actor: true },
   closeSession: { name: "closeSession", method: "DELETE", path: "/v1/session", statuses: [204], answer: "nothing", actor: true },
   erasePatient: { name: "erasePatient", method: "POST", path: "/v1/patients/erasure", statuses: [200], answer: "model", actor: true },
+  listBackups: { name: "listBackups", method: "GET", path: "/v1/backups", statuses: [200], answer: "model", repeatable: true },
+  makeBackup: { name: "makeBackup", method: "POST", path: "/v1/backups", statuses: [202], answer: "nothing", actor: true },
   readLedger: { name: "readLedger", method: "GET", path: "/v1/ledger", statuses: [200], answer: "model", repeatable: true },
   verifyLedger: { name: "verifyLedger", method: "GET", path: "/v1/ledger/verify", statuses: [200], answer: "model", repeatable: true },
 };

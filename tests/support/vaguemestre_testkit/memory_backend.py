@@ -54,7 +54,7 @@ from vaguemestre_core.records import (
 )
 from vaguemestre_core.redaction import Secret
 from vaguemestre_testkit.memory_holds import MemoryHolds
-from vaguemestre_testkit.memory_keeping import MemoryKeeping
+from vaguemestre_testkit.memory_keeping import MemoryBackups, MemoryKeeping
 from vaguemestre_testkit.memory_pairing import MemoryPairing
 
 _UNDO_S: Final = 120.0
@@ -97,6 +97,7 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
         self.unavailable: str | None = None
         self.kept_from = 1
         self.keeping = MemoryKeeping()
+        self.backups = MemoryBackups()
         self.listeners: list[Callable[[Change], None]] = []
         self.lines: list[LedgerEntry] = []
         self._orders: dict[OrderId, Order] = {}

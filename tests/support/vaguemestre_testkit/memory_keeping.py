@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaguemestre_core.errors import NotFound
-from vaguemestre_core.keeping import ErasureReason, ErasureReport, WaitingChoice
+from vaguemestre_core.errors import Conflict, NotFound
+from vaguemestre_core.keeping import BackupFacts, ErasureReason, ErasureReport, WaitingChoice
 from vaguemestre_core.records import Actor
 from vaguemestre_core.redaction import Personal
 
@@ -18,3 +18,15 @@ class MemoryKeeping:
     ) -> ErasureReport:
         """Know nobody."""
         raise NotFound("PATIENT_UNKNOWN")
+
+
+class MemoryBackups:
+    """``BackupBackend`` of the backend in memory: it has no folder for them."""
+
+    async def ask(self, actor: Actor) -> None:
+        """Refuse."""
+        raise Conflict("BACKUP_NOT_CONFIGURED")
+
+    async def known(self) -> Sequence[BackupFacts]:
+        """Return none."""
+        return ()

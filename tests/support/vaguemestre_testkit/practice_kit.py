@@ -16,7 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
+from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import DispatchService, DispatchSettings
 from vaguemestre_agent.services.facade import AgentBackend
@@ -28,7 +30,7 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.deferral import DeferralPolicy
-from vaguemestre_core.keeping import RetentionSettings
+from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.orders import HoldKind, OrderId, OrderState
 from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
@@ -369,15 +371,17 @@ async def office(
     dmp: ScriptedDmp | None = None,
     surroundings: Surroundings | None = None,
     seed: int = 1,
+    backup: BackupSettings | None = None,
 ) -> AsyncIterator[Office]:
     """Wire the services over a real store in a folder, with one paired client: the one of its earlier life if any."""
     settings = settings or OfficeSettings()
     clock = clock or FakeClock()
     random = SeededRandom(seed)
     failpoints = NoFailpoints()
+    keys = keys or test_keys()
     async with open_store(
         folder,
-        keys or test_keys(),
+        keys,
         clock,
         random,
         failpoints,
@@ -421,6 +425,13 @@ async def office(
             store, dmp, sessions, clock, random, failpoints, settings.retry, settings.dispatch, dispatch_wake, preparer
         )
         clients = ClientService(store, clock, random)
+        backups = BackupService(
+            store=store,
+            keeping=real.keeping,
+            backups=FileBackups(folder, keys, clock, failpoints),
+            clock=clock,
+            settings=backup or BackupSettings(),
+        )
         backend = AgentBackend(
             store=store,
             client_service=clients,
@@ -434,7 +445,10 @@ async def office(
             ),
             order_service=OrderService(store=store, sessions=sessions, clock=clock, is_shadow=settings.is_shadow),
             sessions=sessions,
-            keeping=KeepingService(store=real.keeping, clock=clock, retention=RetentionSettings()),
+            keeping=KeepingService(
+                store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.anchors
+            ),
+            backups=backups,
             clock=clock,
             dispatch_wake=dispatch_wake,
             version="0.0.0",

@@ -15,7 +15,7 @@ from vaguemestre_agent.services.values import DocumentUpload
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.facts import patient_keys
 from vaguemestre_core.identities import Ins
-from vaguemestre_core.keeping import Anchor, ErasureReason, RetentionSettings, WaitingChoice
+from vaguemestre_core.keeping import Anchor, ErasureReason, KeepingPort, RetentionSettings, WaitingChoice
 from vaguemestre_core.orders import OrderId
 from vaguemestre_queue.opening import DATABASE_FILE
 from vaguemestre_testkit.practice_kit import SECRETARY, Office, office
@@ -37,7 +37,12 @@ async def put(practice: Office, number: int) -> OrderId:
 
 async def test_a_pass_destroys_all_that_is_due_and_health_says_so(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
-        service = KeepingService(store=practice.backend.keeping.store, clock=practice.clock, retention=SETTINGS)
+        service = KeepingService(
+            store=practice.backend.keeping.store,
+            clock=practice.clock,
+            retention=SETTINGS,
+            outside=practice.backend.backups.anchors,
+        )
         assert service.health_items() == []
         for number in range(3):
             await practice.store.cancel(await put(practice, number), SECRETARY)
@@ -52,7 +57,12 @@ async def test_a_pass_destroys_all_that_is_due_and_health_says_so(tmp_path: Path
 
 async def test_a_contradicted_ledger_is_told_and_does_not_stop_keeping(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
-        service = KeepingService(store=practice.backend.keeping.store, clock=practice.clock, retention=SETTINGS)
+        service = KeepingService(
+            store=practice.backend.keeping.store,
+            clock=practice.clock,
+            retention=SETTINGS,
+            outside=practice.backend.backups.anchors,
+        )
         await service.make_pass()
         with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as raw, raw:
             raw.execute("UPDATE ledger_heads SET signature = zeroblob(64)")
@@ -70,7 +80,10 @@ class Failing:
 
 async def test_a_failed_pass_is_told(tmp_path: Path) -> None:
     async with office(tmp_path) as practice:
-        service = KeepingService(store=Failing(), clock=practice.clock, retention=SETTINGS)  # type: ignore[arg-type]  # fails before the rest
+        failing: KeepingPort = Failing()  # type: ignore[assignment]  # fails before anything else is asked of it
+        service = KeepingService(
+            store=failing, clock=practice.clock, retention=SETTINGS, outside=practice.backend.backups.anchors
+        )
         await service.make_pass()
         assert [(item.code, item.ok, item.params["code"]) for item in service.health_items()] == [
             ("RETENTION_FAILED", False, "STORE_FULL")

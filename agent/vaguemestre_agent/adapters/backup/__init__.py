@@ -1,0 +1,3 @@
+"""Encrypted backups as files."""
+
+from __future__ import annotations
