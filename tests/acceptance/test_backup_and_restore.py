@@ -1,4 +1,4 @@
-"""A practice that saves, goes on sending and comes back from the backup: nothing leaves twice, nothing saved is lost."""
+"""A practice saves, goes on sending and comes back from the backup: nothing leaves twice, nothing saved is lost."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ async def test_saved_then_sent_then_restored_nothing_leaves_twice(tmp_path: Path
         held = {document["unique_id"] for document in answer["documents"]}
         saved = [(await life.lgc.document(name)).orders[0] for name in ("cr-1", "cr-2", "cr-3")]
         assert {order.unique_id for order in saved} <= held
-        assert dict(await life.lgc.reconcile(["cr-3", "cr-4"])) == {"cr-3": "sent", "cr-4": "unknown"}
+        assert dict(await life.lgc.reconcile(["cr-3", "cr-4"])) == {"cr-3": "sent", "cr-4": "unknown_since_restore"}
         assert (await life.lgc.verify_ledger()).lines > 0

@@ -114,6 +114,7 @@ def _restore(arguments: argparse.Namespace, console: Console, paths: AgentPaths,
     lines = [
         f"Remise en place : {_told(opened.facts)}.",
         "Au démarrage, ce qui n'était pas terminé sera vérifié au DMP avant tout nouvel envoi.",
+        "Sur un autre poste que celui de la sauvegarde : « vaguemestre keys adopt », si l'original est hors service.",
         "Demandez aux logiciels un rapprochement : ce qu'ils ont déposé depuis n'est pas dans la sauvegarde.",
         "Les effacements de patients demandés depuis sont à refaire.",
     ]
