@@ -53,14 +53,9 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
-<<<<<<< HEAD
 from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
-from vaguemestre_core.keeping import KeepingPort
-from vaguemestre_core.orders import HoldKind
-=======
-from vaguemestre_agent.settings import KeyStoreKind, ServiceSettings, Settings
 from vaguemestre_core.keeping import BackupPort, KeepingPort
->>>>>>> 232c1d5 (Back up the store encrypted while it runs, and bring it back without sending anything twice)
+from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy

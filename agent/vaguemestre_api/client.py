@@ -18,11 +18,8 @@ import aiohttp
 from yarl import URL
 
 from vaguemestre_api import openapi, wire
-<<<<<<< HEAD
 from vaguemestre_api.answers import Answer, StreamItem, item_of, problem_of
-=======
 from vaguemestre_api.client_keeping import KeepingCalls
->>>>>>> 232c1d5 (Back up the store encrypted while it runs, and bring it back without sending anything twice)
 from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.endpoint import HOST, Endpoint
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, AnswerUnreadable
@@ -55,26 +52,7 @@ class DocumentBody:
     media_type: str
 
 
-<<<<<<< HEAD
-class Client:
-=======
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamItem:
-    """One item of the event stream, with the number to resume after (None until the state is complete)."""
-
-    content: wire.Snapshot | wire.Change | wire.Resync
-    resume_after: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
 class Client(KeepingCalls):
->>>>>>> 232c1d5 (Back up the store encrypted while it runs, and bring it back without sending anything twice)
     """Calls one agent. Use as an async context manager, or call ``close``.
 
     Every method raises ``ApiProblem`` (the agent refused), ``AgentNotRunning``, ``AgentSilent`` (no answer in time:
