@@ -43,6 +43,7 @@ from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
+from vaguemestre_agent.services.condition import clock_items
 from vaguemestre_agent.services.dispatch import DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.intake import IntakeService
@@ -54,6 +55,7 @@ from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
+from vaguemestre_core.deferral import evening_of
 from vaguemestre_core.keeping import BackupPort, KeepingPort
 from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
@@ -317,6 +319,7 @@ async def _running_services(
         settings.dispatch,
         dispatch_wake,
         preparer,
+        evening_of(settings.deferral),
     )
 
     backups = BackupService(
@@ -331,6 +334,7 @@ async def _running_services(
         return (
             HealthItem(code="STORE_OK" if trouble is None else trouble, ok=trouble is None),
             *([HealthItem(code="SHADOW_MODE", ok=False)] if services.is_shadow else []),
+            *clock_items(dispatch.clock_jumped_s),
             HealthItem(
                 code="PROXY_CONFIGURED" if services.is_configured else "PROXY_NOT_CONFIGURED", ok=services.is_configured
             ),

@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum, unique
 from zoneinfo import ZoneInfo
 
+from vaguemestre_core.clocks import EveningHour
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.records import Schedule
 
@@ -49,6 +50,11 @@ class DeferralPolicy:
             raise InvalidInput("DEFERRAL_DELAY_RANGE", max_s=7 * 86400)
         if not 0 <= self.undo_s <= 86400:
             raise InvalidInput("DEFERRAL_UNDO_RANGE", max_s=86400)
+
+
+def evening_of(policy: DeferralPolicy) -> EveningHour | None:
+    """Return the evening hour, when that is what the doctor chose."""
+    return EveningHour(at=policy.evening_at, zone=policy.zone) if policy.mode is DeferralMode.EVENING else None
 
 
 def schedule(policy: DeferralPolicy, accepted_at: datetime, authority_until: datetime | None = None) -> Schedule:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, ReferenceAnswer
@@ -168,6 +169,14 @@ class StorePort(Protocol):
     async def refresh_overdue(self, now: datetime, boot_s: float, boot_id: str, older_than: datetime) -> int:
         """Give fresh undo minutes to orders whose time passed before ``older_than`` while nobody was there."""
 
+    async def keep_time(self, reading: ClockReading, evening: EveningHour | None) -> ClockJump | None:
+        """Compare both clocks with the last look; move what waits with a wall clock that was moved, and say so.
+
+        Args:
+            reading: both clocks, now.
+            evening: the evening hour, when that is what the doctor chose: it stays an hour of the day.
+        """
+
     async def patient_left(self, client_id: ClientId, now: datetime) -> int:
         """Bring forward, to the end of their undo minutes, that client's between-two-patients orders."""
 
@@ -176,6 +185,22 @@ class StorePort(Protocol):
 
         One behind an open order of the same document waits: what it replaces is not known yet.
         """
+
+    async def set_aside(self, order_id: OrderId, reason: str, actor: Actor) -> Order:
+        """Give up, on a person's word, an order whose row or document was altered outside the agent.
+
+        It ends ABANDONED, nothing of what was forged counts, and its document can be given again.
+
+        Raises:
+            Conflict: TRANSITION_ILLEGAL, nothing was altered and its state is not given up.
+        """
+
+    @property
+    def trouble(self) -> str | None:
+        """Code of what ails the file or its disk since an operation failed, or None."""
+
+    async def try_out(self) -> None:
+        """Try again, for real, what failed; raise the StoreError that is still there. Nothing to do on a good day."""
 
     async def predecessor_gone(self, order_id: OrderId) -> Order:
         """Let a claimed replacement be built again without naming a version that is no longer there.

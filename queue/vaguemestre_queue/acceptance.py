@@ -8,13 +8,11 @@ from __future__ import annotations
 import struct
 
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, OrderEvent, OrderId, OrderState
+from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
-from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import facts, ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
-from vaguemestre_queue.erasure import ERASED
 from vaguemestre_queue.rows import Row
 from vaguemestre_queue.sealing import Envelope
 
@@ -49,23 +47,26 @@ def accept(
     if by_key is not None:
         return by_key
     document = connection.run(
-        "SELECT document_id, set_id, patient FROM documents WHERE client_id = ? AND client_ref = ?",
+        "SELECT document_id FROM documents WHERE client_id = ? AND client_ref = ?",
         [acceptance.client_id, acceptance.client_ref],
     )
     facts.link_at_acceptance(connection, context, acceptance, changes)
     superseded: OrderId | None = None
     earlier: list[Row] = []
     if document:
-        document_id, set_id = DocumentId(rows.as_text(document[0][0])), rows.as_text(document[0][1])
+        document_id = DocumentId(rows.as_text(document[0][0]))
         earlier = relations.of_document(connection, context, document_id)
+        _require_same_reference(acceptance, earlier)
         latest = relations.wanted(earlier)
         if _same_wish(acceptance, latest):
             _remember_key(connection, context, acceptance, rows.as_text(latest["order_id"]))
             return Accepted(order=rows.order_of(latest), replayed=True)
-        _require_patient(context, acceptance, rows.as_text(document[0][2]), earlier)
+        _require_patient(context, acceptance, earlier)
         superseded = _make_room(connection, context, acceptance, earlier, changes)
+        # The orders say which set it is: their digests cover it, that of a document's row does not exist.
+        set_id = acceptance.set_id if relations.is_set_aside(latest) else rows.as_text(latest["set_id"])
         earlier = relations.of_document(connection, context, document_id)
-        _keep_patient(connection, context, acceptance, document_id)
+        _keep_document(connection, context, acceptance, document_id, set_id)
     else:
         document_id, set_id = acceptance.document_id, acceptance.set_id
         _insert_document(connection, context, acceptance)
@@ -116,8 +117,8 @@ def _replayed_by_key(connection: Connection, context: Context, acceptance: Accep
     if known[0][0] != acceptance.request_digest:
         raise Conflict("IDEMPOTENCY_MISMATCH")
     row = transitions.load(connection, context, OrderId(rows.as_text(known[0][1])))
-    if row["state"] == OrderState.UNREADABLE.value:
-        return None  # its body was asked for again: here it is
+    if row["state"] == OrderState.UNREADABLE.value or HoldKind.INTEGRITY in rows.holds_of(row["holds"]):
+        return None  # its body was asked for again, or it was altered: here it is
     return Accepted(order=rows.order_of(row), replayed=True)
 
 
@@ -125,17 +126,30 @@ def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
     """Say whether the client repeats its last wish: a new key after a stop is a new one, a lost body is given anew."""
     if latest["request_digest"] != acceptance.request_digest or latest["state"] == OrderState.UNREADABLE.value:
         return False
+    if HoldKind.INTEGRITY in rows.holds_of(latest["holds"]):
+        return False  # somebody altered it or its document: the wish is given again
     stopped = {OrderState.CANCELLED, OrderState.ABANDONED, OrderState.SUPERSEDED}
     return acceptance.idempotency_key is None or OrderState(rows.as_text(latest["state"])) not in stopped
 
 
-def _require_patient(context: Context, acceptance: Acceptance, patient: str, orders: list[Row]) -> None:
-    """Refuse to replace, in the DMP of one patient, what is or may be in that of another."""
-    now = relations.standing(orders)
-    if now.there is not None and patient == ERASED:
+def _require_same_reference(acceptance: Acceptance, orders: list[Row]) -> None:
+    """Refuse a document whose row was given another client's or another document's orders outside the agent."""
+    here = (acceptance.client_id, acceptance.client_ref)
+    if any((row["client_id"], row["client_ref"]) != here for row in orders):
+        raise StoreError("DOCUMENT_NOT_AUTHENTIC")
+
+
+def _require_patient(context: Context, acceptance: Acceptance, orders: list[Row]) -> None:
+    """Refuse to replace, in the DMP of one patient, what is or may be in that of another.
+
+    The patient of each order is in its lane, which the digest of its row covers.
+    """
+    there = relations.standing(orders).there
+    if there is not None and there["lane"] == relations.ERASED:
         raise Conflict("DOCUMENT_ERASED")
-    may_be_there = now.there is not None or any(relations.state_of(row) in CANCEL_ASKED_ONLY for row in orders)
-    if may_be_there and context.sealer.pseudonym("patient", acceptance.patient_key) != patient:
+    possible = [row for row in orders if row is there or relations.state_of(row) in CANCEL_ASKED_ONLY]
+    patient = context.sealer.pseudonym("patient", acceptance.patient_key)
+    if any(row["lane"] != relations.lane_of(context, patient, rows.as_text(row["set_id"])) for row in possible):
         raise Conflict("DOCUMENT_OF_ANOTHER_PATIENT")
 
 
@@ -144,11 +158,6 @@ def _make_room(
 ) -> OrderId | None:
     row = relations.make_room(connection, context, orders, acceptance.order_id, acceptance.actor, changes)
     return None if row is None else OrderId(rows.as_text(row["order_id"]))
-
-
-def lane_of(context: Context, patient: str, set_id: str) -> str:
-    """Return the lane of a patient's pseudonym and a setId: what shares one leaves one after the other."""
-    return context.sealer.pseudonym("lane", Personal(f"{patient}\x1f{set_id}"))
 
 
 def _insert_document(connection: Connection, context: Context, acceptance: Acceptance) -> None:
@@ -166,11 +175,14 @@ def _insert_document(connection: Connection, context: Context, acceptance: Accep
     )
 
 
-def _keep_patient(connection: Connection, context: Context, acceptance: Acceptance, document_id: DocumentId) -> None:
+def _keep_document(
+    connection: Connection, context: Context, acceptance: Acceptance, document_id: DocumentId, set_id: str
+) -> None:
     """Write whom the wanted version is about: a correction may be of the patient, and the guards look at this one."""
     connection.run(
-        "UPDATE documents SET patient = ?, title = ? WHERE document_id = ?",
+        "UPDATE documents SET set_id = ?, patient = ?, title = ? WHERE document_id = ?",
         [
+            set_id,
             context.sealer.pseudonym("patient", acceptance.patient_key),
             context.sealer.seal_card(acceptance.title),
             document_id,
@@ -194,7 +206,7 @@ def _remember_key(connection: Connection, context: Context, acceptance: Acceptan
 
 def _new_row(context: Context, acceptance: Acceptance, document_id: DocumentId, set_id: str, sealed: Envelope) -> Row:
     at_us = rows.to_us(acceptance.accepted_at)
-    lane = lane_of(context, context.sealer.pseudonym("patient", acceptance.patient_key), set_id)
+    lane = relations.lane_of(context, context.sealer.pseudonym("patient", acceptance.patient_key), set_id)
     return {
         "order_id": acceptance.order_id,
         "document_id": document_id,

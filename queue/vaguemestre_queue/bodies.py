@@ -9,8 +9,7 @@ from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
-from vaguemestre_queue import rows, transitions
-from vaguemestre_queue.acceptance import lane_of
+from vaguemestre_queue import relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -97,7 +96,7 @@ def _move_to_set(connection: Connection, context: Context, row: Row, set_id: str
     document_id = row["document_id"]
     found = connection.run("SELECT patient FROM documents WHERE document_id = ?", [document_id])
     connection.run("UPDATE documents SET set_id = ? WHERE document_id = ?", [set_id, document_id])
-    return {"lane": lane_of(context, rows.as_text(found[0][0]), set_id)}
+    return {"lane": relations.lane_of(context, rows.as_text(found[0][0]), set_id)}
 
 
 def first_byte(

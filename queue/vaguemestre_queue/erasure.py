@@ -6,7 +6,6 @@ They name no patient. What is on its way cannot be erased honestly: it is asked 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from vaguemestre_core.errors import Conflict, NotFound
 from vaguemestre_core.keeping import ErasureReason, ErasureReport, WaitingChoice
@@ -17,8 +16,6 @@ from vaguemestre_queue import facts, ledger, relations, retention, rows, transit
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
-
-ERASED: Final = "erased"  # in place of a pseudonym; no pseudonym looks like it
 
 
 def erase(
@@ -91,9 +88,11 @@ def _erase_document(
         count += len(retention.destroy_bodies(connection, row))
         if rows.is_authentic(context.sealer, row, mac):  # one that is not keeps its forged row: nothing believes it
             detail = (("reason", reason.value),)
-            transitions.touch(connection, context, row, "order.erased", actor, changes, {"lane": ERASED}, detail)
+            transitions.touch(
+                connection, context, row, "order.erased", actor, changes, {"lane": relations.ERASED}, detail
+            )
     connection.run(
         "UPDATE documents SET patient = ?, title = ? WHERE document_id = ?",
-        [ERASED, context.sealer.seal_card(Personal("")), document_id],
+        [relations.ERASED, context.sealer.seal_card(Personal("")), document_id],
     )
     return count

@@ -35,6 +35,7 @@ from vaguemestre_queue.incarnation import (
 )
 from vaguemestre_queue.memory import Memory, tell
 from vaguemestre_queue.sealing import Sealer, StoreKeys
+from vaguemestre_queue.soundness import require_sound
 from vaguemestre_queue.store import Store
 
 _log = logging.getLogger(__name__)
@@ -185,7 +186,14 @@ def require_keys_of(folder: Path, keys: StoreKeys) -> None:
 
 def _open_private(path: Path, connect: ConnectionFactory, synchronous: int) -> Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    existed = path.exists()
     connection = open_database(path, connect, synchronous=synchronous)
+    if existed:
+        try:
+            require_sound(connection)
+        except BaseException:
+            connection.close()
+            raise
     if os.name == "posix":
         path.chmod(0o600)
     return connection

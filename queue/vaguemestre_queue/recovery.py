@@ -18,13 +18,14 @@ from typing import Final
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
 from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport
-from vaguemestre_queue import ledger, rows, scheduling, transitions
+from vaguemestre_queue import ledger, rows, scheduling, setaside, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
 from vaguemestre_queue.incarnation import Marker as Marker
 from vaguemestre_queue.sealing import Sealer
 
+LAST_LINE: Final = "last_line_us"  # meta: instant of the last ledger line before this opening
 KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
 
 
@@ -98,6 +99,10 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
     """Put right what the last stop left, in the caller's transaction; return what was found."""
     clean = meta(connection, "clean_stop") != "0"  # a new store was not interrupted
     set_meta(connection, "clean_stop", "0")
+    last_line = connection.run("SELECT at_us FROM ledger ORDER BY seq DESC LIMIT 1")
+    if last_line:
+        set_meta(connection, LAST_LINE, str(rows.as_int(last_line[0][0])))
+    setaside.believe_again(connection, context)
     before = _quarantined(connection)
     unclaimed = doubtful = incarnated = 0
     if standing is not Standing.SAME:

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vaguemestre_core.orders import TERMINAL, DocumentId, OrderEvent, OrderKind, OrderState, WaitReason, can
+from vaguemestre_core.orders import TERMINAL, DocumentId, HoldKind, OrderEvent, OrderKind, OrderState, WaitReason, can
 from vaguemestre_core.records import AGENT_ACTOR, GONE_THERE, Actor, Change
+from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
 
+ERASED: Final = "erased"  # in place of a pseudonym; no pseudonym looks like it
 CONTENT: Final = frozenset({OrderKind.DMP_SUBMIT.value, OrderKind.DMP_REPLACE.value})
 _OVER: Final = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 # Nothing of the same document is open before it: its own fate depends on no verdict to come.
@@ -61,6 +63,16 @@ def state_of(row: Row) -> OrderState:
 def is_content(row: Row) -> bool:
     """Say whether an order carries a version of the document."""
     return row["kind"] in CONTENT
+
+
+def is_set_aside(row: Row) -> bool:
+    """Say whether an order is what a person left of a row that was not ours: nothing in it counts."""
+    return state_of(row) is OrderState.ABANDONED and HoldKind.INTEGRITY in rows.holds_of(row["holds"])
+
+
+def lane_of(context: Context, patient: str, set_id: str) -> str:
+    """Return the lane of a patient's pseudonym and a setId: what shares one leaves one after the other."""
+    return context.sealer.pseudonym("lane", Personal(f"{patient}\x1f{set_id}"))
 
 
 def wanted(orders: Sequence[Row]) -> Row:

@@ -11,7 +11,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_core.turns import SendingRight
-from vaguemestre_queue import ledger, relations, rows, transitions
+from vaguemestre_queue import ledger, relations, rows, setaside, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -49,7 +49,8 @@ def authentic(connection: Connection, context: Context, cells: Sequence[Value]) 
     return None
 
 
-def _authentic_rows(connection: Connection, context: Context, where: str, params: Sequence[Value]) -> list[Row]:
+def authentic_rows(connection: Connection, context: Context, where: str, params: Sequence[Value]) -> list[Row]:
+    """Return the rows selected that are ours; the others are set aside."""
     found = connection.run(f"{rows.SELECT} WHERE quarantined = 0 AND {where}", params)
     return [row for cells in found if (row := authentic(connection, context, cells)) is not None]
 
@@ -65,8 +66,9 @@ def claim(
     """Take the next order that may leave, of the first of these rights that has one, or None."""
     for right in rights:
         for asked_now in (1, 0) if right.asked_first else (0, 1):
-            row = _first_due(connection, context, service, right, asked_now, now)
-            if row is not None:
+            while (row := _first_due(connection, context, service, right, asked_now, now)) is not None:
+                if setaside.hold_if_altered(connection, context, row, changes):
+                    continue
                 new = transitions.transition(
                     connection, context, row, OrderEvent.CLAIM, AGENT_ACTOR, changes, columns={"waiting": None}
                 )
@@ -126,7 +128,7 @@ def due(
 
     The undo minutes of another boot cannot be measured on this boot's clock: the wall clock alone decides then.
     """
-    found = _authentic_rows(
+    found = authentic_rows(
         connection,
         context,
         "state = 'deferred' AND not_before_us <= ? AND undo_until_us <= ? AND (boot_id <> ? OR undo_boot_s <= ?) "
@@ -151,7 +153,7 @@ def refresh_overdue(
     # What is still being prepared too: nobody was there to stop it either. One search for each state's own index.
     found: list[Row] = []
     for state in ("deferred", "preparing"):
-        found += _authentic_rows(
+        found += authentic_rows(
             connection, context, f"state = '{state}' AND not_before_us < ?", [rows.to_us(older_than)]
         )
     for row in found:
@@ -171,7 +173,7 @@ def refresh_overdue(
 
 def patient_left(connection: Connection, context: Context, client_id: str, now: datetime, changes: list[Change]) -> int:
     """Bring a client's between-two-patients orders forward to the end of their undo minutes; return how many."""
-    found = _authentic_rows(
+    found = authentic_rows(
         connection,
         context,
         "state = 'deferred' AND between_patients = 1 AND client_id = ? AND not_before_us > max(undo_until_us, ?)",
@@ -192,7 +194,7 @@ def preparing(
 
     One whose document has an older order still open waits: what it replaces is not known yet.
     """
-    found = _authentic_rows(
+    found = authentic_rows(
         connection,
         context,
         f"state = 'preparing' AND next_attempt_at_us <= ? AND {relations.IS_FREE} "
@@ -210,7 +212,7 @@ def _materialised(connection: Connection, context: Context, row: Row, changes: l
     except StoreError as error:
         if error.code != "ROW_NOT_AUTHENTIC":
             raise
-        _authentic_rows(connection, context, "document_id = ?", [row["document_id"]])  # sets it aside
+        authentic_rows(connection, context, "document_id = ?", [row["document_id"]])  # sets it aside
         return None
 
 
@@ -221,7 +223,7 @@ def doubtful(
     found: list[Row] = []
     for right in rights:
         for client_id in sorted(right.clients):
-            found += _authentic_rows(
+            found += authentic_rows(
                 connection,
                 context,
                 "state = 'in_doubt' AND professional = ? AND client_id = ? AND next_attempt_at_us <= ? "
@@ -243,9 +245,9 @@ def wait_for_authority(
     for waiting in WaitReason:
         here = inside if waiting is WaitReason.AUTH else f"NOT {inside}"
         where = f"state = 'ready' AND waiting = '{waiting.value}' AND {here} AND service = ?"
-        found += _authentic_rows(connection, context, f"{where} LIMIT 500", params)
+        found += authentic_rows(connection, context, f"{where} LIMIT 500", params)
     where = f"state = 'ready' AND waiting IS NULL AND NOT {inside} AND service = ? LIMIT 500"
-    found += _authentic_rows(connection, context, where, params)
+    found += authentic_rows(connection, context, where, params)
     having = frozenset(pairs)
     for row in found:
         has_right = (row["professional"], row["client_id"]) in having
@@ -280,7 +282,7 @@ def next_instant(connection: Connection, now: datetime) -> datetime | None:
 
 def moving(connection: Connection, context: Context) -> list[Row]:
     """Return the rows a stopped process left CLAIMED or SENDING."""
-    return _authentic_rows(connection, context, "state IN ('claimed', 'sending')", [])
+    return authentic_rows(connection, context, "state IN ('claimed', 'sending')", [])
 
 
 def state_of(row: Row) -> OrderState:

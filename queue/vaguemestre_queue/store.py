@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.ports import PreparedBuild
@@ -36,7 +37,18 @@ from vaguemestre_core.records import (
 )
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
-from vaguemestre_queue import bodies, ledger, people, recovery, relations, rows, scheduling, transitions
+from vaguemestre_queue import (
+    bodies,
+    ledger,
+    people,
+    recovery,
+    relations,
+    rows,
+    scheduling,
+    setaside,
+    timekeeping,
+    transitions,
+)
 from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
@@ -44,6 +56,7 @@ from vaguemestre_queue.factstore import FactStore
 from vaguemestre_queue.keeping import StoreKeeping
 from vaguemestre_queue.memory import Memory
 from vaguemestre_queue.sealing import Envelope
+from vaguemestre_queue.soundness import Soundness
 from vaguemestre_queue.writer import Writer
 
 T = TypeVar("T")
@@ -78,6 +91,7 @@ class Store(FactStore):
             after_commit=partial(hit, "store.after_commit"),
             rest=checkpoints.after_answers,
         )
+        self._soundness = Soundness(database)
         self._keeping = StoreKeeping(context, self._writer, self._read, checkpoints, database)
 
     @property
@@ -131,14 +145,31 @@ class Store(FactStore):
 
     async def _write(self, work: Callable[[Connection, list[Change]], T]) -> T:
         """Run a piece of work in the writer; a cancelled caller leaves it to finish."""
-        return await asyncio.wrap_future(self._writer.submit(work))
+        try:
+            return await asyncio.wrap_future(self._writer.submit(work))
+        except StoreError as error:
+            self._soundness.note(error)
+            raise
 
     async def _read(self, sql: str, params: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         try:
             async with self._reader.execute(sql, params) as cursor:
                 return [tuple(row) for row in await cursor.fetchall()]
         except aiosqlite.Error as error:
-            raise map_error(error) from error
+            failure = map_error(error)
+            self._soundness.note(failure)
+            raise failure from error
+
+    @property
+    def trouble(self) -> str | None:
+        """Code of what ails the file, or None."""
+        return self._soundness.trouble
+
+    async def try_out(self) -> None:
+        """Try again what failed, for real; raise what is still there."""
+        if self._soundness.trouble is not None:
+            await self._write(lambda c, _: self._soundness.try_out(c))
+            self._soundness.cured()
 
     def _shown(self, cells: tuple[Value, ...]) -> Order:
         """Return an order for display: one whose row is not ours shows the integrity hold."""
@@ -152,9 +183,16 @@ class Store(FactStore):
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Make an order durable, or replay the answer of the same request."""
         context = self._context
+        self._soundness.require_undamaged()
         sealed = await self._seal(accepting.frame(acceptance))
         context.failpoints.hit("accept.sealed")
-        accepted = await self._write(lambda c, out: accepting.accept(c, context, acceptance, sealed, out))
+        try:
+            accepted = await self._write(lambda c, out: accepting.accept(c, context, acceptance, sealed, out))
+        except StoreError as error:
+            if error.code == "ROW_NOT_AUTHENTIC":  # told in the ledger and counted, so that a person sets it aside
+                where, ref = "client_id = ? AND client_ref = ?", [acceptance.client_id, acceptance.client_ref]
+                await self._write(lambda c, _: scheduling.authentic_rows(c, context, where, ref))
+            raise
         context.failpoints.hit("accept.durable")
         return accepted
 
@@ -292,6 +330,10 @@ class Store(FactStore):
 
         return await self._write(work)
 
+    async def set_aside(self, order_id: OrderId, reason: str, actor: Actor) -> Order:
+        """Give up, on a person's word, an order whose row or document was altered outside the agent."""
+        return await self._write(lambda c, out: setaside.set_aside(c, self._context, order_id, reason, actor, out))
+
     async def predecessor_gone(self, order_id: OrderId) -> Order:
         """Let a claimed replacement be built again without naming a version that is no longer there."""
         context = self._context
@@ -345,6 +387,10 @@ class Store(FactStore):
             lambda c, out: scheduling.refresh_overdue(c, self._context, now, boot_s, boot_id, older_than, out)
         )
 
+    async def keep_time(self, reading: ClockReading, evening: EveningHour | None) -> ClockJump | None:
+        """Move what waits when the wall clock was moved."""
+        return await self._write(lambda c, out: timekeeping.keep_time(c, self._context, reading, evening, out))
+
     async def patient_left(self, client_id: ClientId, now: datetime) -> int:
         """Bring forward that client's between-two-patients orders."""
         return await self._write(lambda c, out: scheduling.patient_left(c, self._context, client_id, now, out))
@@ -356,6 +402,7 @@ class Store(FactStore):
 
     async def claim(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Order | None:
         """Take the next order that may leave now, of the first of these rights that has one, or None."""
+        self._soundness.require_undamaged()
         order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, rights, now, out))
         if order is not None:
             self._context.failpoints.hit("claimed")
@@ -406,6 +453,7 @@ class Store(FactStore):
         context = self._context
         envelope = None if signature is None else context.sealer.seal(signature)
         context.failpoints.hit("send.before_sending")
+        self._soundness.require_undamaged()
         order = await self._write(lambda c, out: bodies.first_byte(c, context, order_id, envelope, out))
         context.failpoints.hit("send.sending")
         return order

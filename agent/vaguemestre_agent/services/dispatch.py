@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
+from vaguemestre_agent.services.clockwatch import ClockWatch
 from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
 from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.clocks import EveningHour
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.facts import FactView, guard_input
 from vaguemestre_core.guards import GuardAnswer, examine, holds_of
@@ -96,6 +98,7 @@ class DispatchService:
         settings: DispatchSettings,
         wake: Wake,
         preparer: PreparerPort | None = None,
+        evening: EveningHour | None = None,
     ) -> None:
         self._store = store
         self._dmp = dmp
@@ -112,12 +115,18 @@ class DispatchService:
             store, dmp, self._exchanges, clock, random, failpoints, retry, preparer
         )
         self._turns = Turns()
+        self._clock_watch = ClockWatch(store, clock, evening)
         self._draining = False
 
     @property
     def trouble(self) -> str | None:
         """Code of what ails the store now, or None."""
-        return self._exchanges.trouble
+        return self._exchanges.trouble or self._store.trouble
+
+    @property
+    def clock_jumped_s(self) -> float | None:
+        """By how much the wall clock was moved lately, seconds, or None."""
+        return self._clock_watch.jumped_s
 
     async def run(self) -> None:
         """Dispatch for ever; ends by cancellation: what was on the way is settled at the next start."""
@@ -148,6 +157,8 @@ class DispatchService:
     async def _round(self, group: asyncio.TaskGroup, seen_boot_s: float | None) -> float:
         """Start all that may start now; return the boot-time clock of this round."""
         now_boot_s = self._clock.boot_s()
+        await self._store.try_out()
+        await self._clock_watch.look()
         if seen_boot_s is None or now_boot_s - seen_boot_s > self._settings.asleep_s:
             await self._refresh_overdue()
         await self._make_due()

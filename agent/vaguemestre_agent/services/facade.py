@@ -8,13 +8,14 @@ from typing import Final
 
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
+from vaguemestre_agent.services.condition import order_items
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
 from vaguemestre_agent.services.wake import Wake
-from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.errors import InvalidInput, StoreError
 from vaguemestre_core.orders import ClientId, OrderId
 from vaguemestre_core.ports import ClockPort, StorePort
 from vaguemestre_core.records import (
@@ -196,9 +197,11 @@ class AgentBackend:
 
     async def health(self) -> Health:
         """Return the state of the agent: ready when it accepts; an item says what else is missing."""
-        return Health(
-            version=self.version,
-            ready=self.is_ready(),
-            items=tuple(self.health_items()),
-            counts=await self.store.counts(),
-        )
+        items = tuple(self.health_items())
+        try:
+            counts = await self.store.counts()
+        except StoreError as error:  # a bad day is told, not refused
+            told = (HealthItem(code=error.code, ok=False), *(item for item in items if item.code != "STORE_OK"))
+            return Health(version=self.version, ready=False, items=told, counts={})
+        told = (*items, *order_items(counts))
+        return Health(version=self.version, ready=self.is_ready(), items=told, counts=counts)

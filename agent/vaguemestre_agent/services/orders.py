@@ -10,7 +10,7 @@ from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.dispatch import guards_of
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
-from vaguemestre_core.errors import Conflict, NotFound
+from vaguemestre_core.errors import Conflict, Forbidden, NotFound
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.ports import ClockPort, StorePort
@@ -169,9 +169,14 @@ class OrderService:
     ) -> Order:
         """Apply a person's verdict. Raises Conflict TRANSITION_ILLEGAL, STATE_CHANGED.
 
+        One altered outside the agent can only be abandoned, and by an administrator: Forbidden SCOPE_MISSING else.
         One in doubt of which nothing was built yet (a restored store) is built first when it did not leave.
         """
         order = await self.order(client, order_id)
+        if HoldKind.INTEGRITY in order.holds and verdict is PersonVerdict.ABANDON:
+            if Scope.ADMIN not in client.scopes:
+                raise Forbidden("SCOPE_MISSING", scope=Scope.ADMIN.value)
+            return await self.store.set_aside(order_id, reason, actor)
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
         match verdict:
             case PersonVerdict.SENT:

@@ -29,7 +29,7 @@ from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_agent.services.wake import Wake
-from vaguemestre_core.deferral import DeferralPolicy
+from vaguemestre_core.deferral import DeferralPolicy, evening_of
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.orders import HoldKind, OrderId, OrderState
 from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
@@ -422,7 +422,17 @@ async def office(
             wake=prepare_wake,
         )
         dispatch = DispatchService(
-            store, dmp, sessions, clock, random, failpoints, settings.retry, settings.dispatch, dispatch_wake, preparer
+            store,
+            dmp,
+            sessions,
+            clock,
+            random,
+            failpoints,
+            settings.retry,
+            settings.dispatch,
+            dispatch_wake,
+            preparer,
+            evening_of(settings.deferral),
         )
         clients = ClientService(store, clock, random)
         backups = BackupService(

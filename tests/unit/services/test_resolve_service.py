@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vaguemestre_core.errors import Conflict
+from vaguemestre_core.errors import Conflict, Forbidden
 from vaguemestre_core.orders import OrderEvent, OrderState
-from vaguemestre_core.records import AGENT_ACTOR, PersonVerdict
+from vaguemestre_core.records import AGENT_ACTOR, PersonVerdict, Scope
 from vaguemestre_testkit.practice_kit import SECRETARY, office
 
 S = OrderState
@@ -69,3 +71,21 @@ async def test_a_body_that_was_lost_is_asked_for_and_taken_again(tmp_path: Path)
 
         assert asked == {"cr-1": "body_needed"}
         assert await practice.backend.reconcile(practice.client, ["cr-1"]) == {"cr-1": "waiting"}
+
+
+async def test_only_an_administrator_sets_an_altered_order_aside(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice:
+        order = await practice.ready()
+        raw = sqlite3.connect(tmp_path / "queue.db")
+        raw.execute("UPDATE orders SET professional = '899700000099'")
+        raw.commit()
+        raw.close()
+        plain = replace(practice.client, scopes=frozenset({Scope.CONTROL}))
+        resolve = practice.backend.resolve
+        with pytest.raises(Forbidden, match="SCOPE_MISSING"):
+            await resolve(plain, order.order_id, PersonVerdict.ABANDON, "altered", SECRETARY)
+        aside = await resolve(practice.client, order.order_id, PersonVerdict.ABANDON, "altered", SECRETARY)
+        again = await practice.deposit()
+
+    assert aside.state is S.ABANDONED
+    assert (again.order_id != order.order_id, again.state) == (True, S.PREPARING)
