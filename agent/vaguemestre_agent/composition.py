@@ -32,6 +32,7 @@ from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.adapters.system.machine import machine_identity
 from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_agent.adapters.system.storelock import only_living_copy
+from vaguemestre_agent.adapters.system.witness import TcpWitness, parse_hosts
 from vaguemestre_agent.adapters.system.witnesses import FileWitness, KeyStoreWitness
 from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, UnconfiguredProxy
 from vaguemestre_agent.localapi.firstpairing import keep_first_code
@@ -44,11 +45,12 @@ from vaguemestre_agent.profiles.model import ServiceProfile
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import clock_items
-from vaguemestre_agent.services.dispatch import DispatchService
+from vaguemestre_agent.services.dispatch import SERVICE, DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
+from vaguemestre_agent.services.outages import Outages, outage_item
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
@@ -299,6 +301,8 @@ async def _running_services(
         connect_s=services.profile.proxy.connect_read_s,
         changed=dispatch_wake.ring,
     )
+    witness = TcpWitness(parse_hosts(settings.services.witness))
+    outages = Outages(store, parts.clock, parts.random, witness, settings.breaker, SERVICE)
     preparation = PreparationService(
         store=store,
         preparer=preparer,
@@ -312,6 +316,7 @@ async def _running_services(
         store,
         parts.around_dmp(services.dmp),
         sessions,
+        outages,
         parts.clock,
         parts.random,
         parts.failpoints,
@@ -338,6 +343,7 @@ async def _running_services(
             HealthItem(
                 code="PROXY_CONFIGURED" if services.is_configured else "PROXY_NOT_CONFIGURED", ok=services.is_configured
             ),
+            outage_item(outages.now(), ZoneInfo(settings.deferral.zone)),
             HealthItem(
                 code="STOPPED_CLEANLY" if store.recovery.previous_stop_clean else "RECOVERED",
                 ok=True,
@@ -359,7 +365,9 @@ async def _running_services(
             policy=settings.deferral,
             station=station,
         ),
-        order_service=OrderService(store=store, sessions=sessions, clock=parts.clock, is_shadow=services.is_shadow),
+        order_service=OrderService(
+            store=store, sessions=sessions, outages=outages, clock=parts.clock, is_shadow=services.is_shadow
+        ),
         sessions=sessions,
         keeping=keeping,
         backups=backups,

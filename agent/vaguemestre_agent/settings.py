@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar, get_type_hints
 
 from vaguemestre_agent.services.dispatch import DispatchSettings
+from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
@@ -82,6 +83,8 @@ class ServiceSettings:
         client_key: PEM of its key.
         signing_certificate: PEM of the structure's signature certificate; empty: none.
         signing_key: PEM of its key.
+        witness: hosts (``host:port``, separated by spaces) that are reached when the Internet is there: they tell an
+            absent Internet from an absent proxy; empty: nobody is asked.
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
     """
 
@@ -93,6 +96,7 @@ class ServiceSettings:
     client_key: str = ""
     signing_certificate: str = ""
     signing_key: str = ""
+    witness: str = ""
     trust_env: bool = False
 
 
@@ -126,6 +130,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -163,6 +168,7 @@ T = TypeVar(
     DeferralPolicy,
     DispatchSettings,
     RetryPolicy,
+    BreakerPolicy,
     RetentionSettings,
     BackupSettings,
 )

@@ -117,6 +117,7 @@ class Why:
     blocking_title: str
     would_let_it_leave: str
     action: str
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,7 @@ class HoldKind(StrEnum):
     CONSENT = "consent"  # the patient refuses such messages
     IDENTITY = "identity"  # the identity changed or is not qualifiée
     INTEGRITY = "integrity"  # the row is not authenticated
+    TROUBLE = "trouble"  # it failed again and again while others passed: a person decides
     DELEGATION = "delegation"  # the doctor revoked the delegation it was accepted under
     SHADOW = "shadow"  # accepted in shadow mode: leaves only if a person releases it afterwards
 

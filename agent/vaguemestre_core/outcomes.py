@@ -21,6 +21,18 @@ class Certainty(StrEnum):
     DOUBT = "doubt"  # the bytes may have arrived
 
 
+@unique
+class Evidence(StrEnum):
+    """What an exchange teaches about the way to a service, whatever became of the order."""
+
+    NONE = "none"  # nothing: no exchange, or a fault of ours
+    ANSWERED = "answered"  # the service answered: it works
+    PROXY_ANSWERED = "proxy_answered"  # the proxy answered for itself: the way to it is open
+    SERVICE_FAILED = "service_failed"  # the way is open; the service fails, is silent, or answers nonsense
+    CREDENTIAL_REFUSED = "credential_refused"  # the service refuses our security header
+    UNREACHABLE = "unreachable"  # the proxy was not reached, or the connection was lost
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """Result of one attempt.
@@ -33,10 +45,12 @@ class Outcome:
         retry_after_s: for NOT_SENT, the delay the service asked, seconds.
         ends_session: the proxy session used is gone.
         receipt: non-personal facts of a delivery (message ids, registry status) for the ledger.
+        evidence: what the exchange teaches about the way to the service.
     """
 
     certainty: Certainty
     code: str
+    evidence: Evidence = Evidence.NONE
     service_code: str | None = None
     waiting: WaitReason | None = None
     retry_after_s: float | None = None
@@ -68,9 +82,11 @@ class ReferenceAnswer:
         visibility: its visibility codes as the service has them (without the confidentiality code).
         waiting: what hinders when UNKNOWN.
         ends_session: the proxy session used is gone.
+        evidence: what the exchange teaches about the way to the service.
     """
 
     presence: Presence
+    evidence: Evidence = Evidence.NONE
     code: str = "OK"
     entry_uuid: str | None = None
     logical_id: str | None = None
@@ -79,6 +95,11 @@ class ReferenceAnswer:
     visibility: frozenset[str] = frozenset()
     waiting: WaitReason | None = None
     ends_session: bool = False
+
+    @property
+    def teaches(self) -> Evidence:
+        """What it teaches: a parsed answer says that the service works."""
+        return self.evidence if self.presence is Presence.UNKNOWN else Evidence.ANSWERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +114,11 @@ class ExistenceAnswer:
         code: our stable code.
         waiting: what hinders when ``exists`` is None.
         ends_session: the proxy session used is gone.
+        evidence: what the exchange teaches about the way to the service.
     """
 
     exists: bool | None
+    evidence: Evidence = Evidence.NONE
     active: bool | None = None
     authorised: bool | None = None
     attached_to_ens: bool | None = None
@@ -103,3 +126,8 @@ class ExistenceAnswer:
     service_code: str | None = None
     waiting: WaitReason | None = None
     ends_session: bool = False
+
+    @property
+    def teaches(self) -> Evidence:
+        """What it teaches: a parsed answer says that the service works."""
+        return self.evidence if self.exists is None else Evidence.ANSWERED

@@ -61,6 +61,13 @@ class RandomPort(Protocol):
         """Return a number in [0, 1)."""
 
 
+class WitnessPort(Protocol):
+    """Another host than the services', to tell an absent Internet from an absent service."""
+
+    async def is_reached(self) -> bool | None:
+        """Say whether it is reached now, within seconds; None when there is none to ask. Never raises for the way."""
+
+
 class FailpointPort(Protocol):
     """Named places where the crash tests cut the power. In production, nothing."""
 
@@ -209,8 +216,24 @@ class StorePort(Protocol):
             Conflict: TRANSITION_ILLEGAL.
         """
 
-    async def claim(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Order | None:
-        """Take the next order that may leave now, of the first of these rights that has one, as CLAIMED, or None."""
+    async def claim(
+        self,
+        service: str,
+        rights: Sequence[SendingRight],
+        now: datetime,
+        *,
+        avoid: frozenset[OrderId] = frozenset(),
+    ) -> Order | None:
+        """Take the next order that may leave now, of the first of these rights that has one, as CLAIMED, or None.
+
+        Those of ``avoid`` stay; only the first few of a right that are due are looked at.
+        """
+
+    async def strike(self, order_id: OrderId, limit: int, code: str) -> Order:
+        """Count a failure that an order alone is blamed for; at the limit it is held (``trouble``) for a person.
+
+        A person's ``SEND_NOW``, ``RESOLVED_NOT_SENT`` or the lifting of the hold counts anew.
+        """
 
     async def doubtful(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Sequence[Order]:
         """Return orders in doubt whose next lookup is due, a few of each of these rights."""

@@ -18,7 +18,7 @@ from typing import Final
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
 from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport
-from vaguemestre_queue import ledger, rows, scheduling, setaside, transitions
+from vaguemestre_queue import ledger, rows, scheduling, setaside, strikes, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
@@ -115,7 +115,10 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
             doubtful += 1
         else:
             unclaimed += 1
-        transitions.transition(connection, context, row, OrderEvent.RESTARTED, AGENT_ACTOR, changes, columns=columns)
+        new = transitions.transition(
+            connection, context, row, OrderEvent.RESTARTED, AGENT_ACTOR, changes, columns=columns
+        )
+        strikes.restarted(connection, context, new, changes)
     report = RecoveryReport(
         unclaimed=unclaimed,
         doubtful=doubtful,

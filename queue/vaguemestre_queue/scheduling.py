@@ -8,7 +8,7 @@ from typing import Final
 
 from vaguemestre_core.deferral import overdue_schedule
 from vaguemestre_core.errors import StoreError
-from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
+from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import ledger, relations, rows, setaside, transitions
@@ -62,11 +62,12 @@ def claim(
     rights: Sequence[SendingRight],
     now: datetime,
     changes: list[Change],
+    avoid: frozenset[OrderId] = frozenset(),
 ) -> Order | None:
-    """Take the next order that may leave, of the first of these rights that has one, or None."""
+    """Take the next order that may leave, of the first of these rights that has one and is not avoided, or None."""
     for right in rights:
         for asked_now in (1, 0) if right.asked_first else (0, 1):
-            while (row := _first_due(connection, context, service, right, asked_now, now)) is not None:
+            while (row := _first_due(connection, context, service, right, asked_now, now, avoid)) is not None:
                 if setaside.hold_if_altered(connection, context, row, changes):
                     continue
                 new = transitions.transition(
@@ -77,7 +78,13 @@ def claim(
 
 
 def _first_due(
-    connection: Connection, context: Context, service: str, right: SendingRight, asked_now: int, now: datetime
+    connection: Connection,
+    context: Context,
+    service: str,
+    right: SendingRight,
+    asked_now: int,
+    now: datetime,
+    avoid: frozenset[OrderId],
 ) -> Row | None:
     """Return the first order of a right that may leave: one search of an index for each client."""
     best: Row | None = None
@@ -86,7 +93,11 @@ def _first_due(
         params: list[Value] = [service, right.professional, client_id, asked_now, rows.to_us(now), CANDIDATES]
         for cells in connection.run(_CLAIMABLE, params):
             row = authentic(connection, context, cells)
-            if row is None or not (_dependencies_sent(connection, row) and _is_proved(connection, context, row)):
+            if (
+                row is None
+                or row["order_id"] in avoid
+                or not (_dependencies_sent(connection, row) and _is_proved(connection, context, row))
+            ):
                 continue
             rank = (rows.as_int(row["next_attempt_at_us"]), rows.as_int(row["accepted_at_us"]))
             if best_rank is None or rank < best_rank:

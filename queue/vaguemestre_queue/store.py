@@ -46,6 +46,7 @@ from vaguemestre_queue import (
     rows,
     scheduling,
     setaside,
+    strikes,
     timekeeping,
     transitions,
 )
@@ -344,6 +345,16 @@ class Store(FactStore):
 
         return await self._write(work)
 
+    async def strike(self, order_id: OrderId, limit: int, code: str) -> Order:
+        """Count a failure that an order alone is blamed for; at the limit it is held for a person."""
+        context = self._context
+
+        def work(connection: Connection, changes: list[Change]) -> Order:
+            row = transitions.load(connection, context, order_id)
+            return rows.order_of(strikes.strike(connection, context, row, limit, code, changes))
+
+        return await self._write(work)
+
     async def cancel(self, order_id: OrderId, actor: Actor) -> tuple[CancelAnswer, Order]:
         """Cancel, or record that it was asked, or say that it is too late."""
         return await self._write(lambda c, out: transitions.cancel(c, self._context, order_id, actor, out))
@@ -400,10 +411,17 @@ class Store(FactStore):
         now = self._context.clock.now()
         return await self._write(lambda c, out: scheduling.preparing(c, self._context, now, limit, out))
 
-    async def claim(self, service: str, rights: Sequence[SendingRight], now: datetime) -> Order | None:
+    async def claim(
+        self,
+        service: str,
+        rights: Sequence[SendingRight],
+        now: datetime,
+        *,
+        avoid: frozenset[OrderId] = frozenset(),
+    ) -> Order | None:
         """Take the next order that may leave now, of the first of these rights that has one, or None."""
         self._soundness.require_undamaged()
-        order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, rights, now, out))
+        order = await self._write(lambda c, out: scheduling.claim(c, self._context, service, rights, now, out, avoid))
         if order is not None:
             self._context.failpoints.hit("claimed")
         return order

@@ -136,9 +136,12 @@ def transition(
     if after is None:
         raise Conflict("TRANSITION_ILLEGAL", state=before.value, event=event.value)
     now = context.clock.now()
-    new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
     if event in ASKED_NOW:
-        connection.run("UPDATE orders SET asked_now = 1 WHERE order_id = ?", [row["order_id"]])
+        columns = {**(columns or {}), "holds": rows.holds_text(rows.holds_of(row["holds"]) - {HoldKind.TROUBLE})}
+        connection.run(
+            "UPDATE orders SET asked_now = 1, strikes = 0, restarts = 0 WHERE order_id = ?", [row["order_id"]]
+        )
+    new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
     _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
     if new["cancel_requested"] and after in MAY_LEAVE:
         asked = (("cause", "asked"),)
@@ -253,10 +256,12 @@ def put_hold(
 def lift_hold(
     connection: Connection, context: Context, row: Row, hold: HoldKind, actor: Actor, cause: str, changes: list[Change]
 ) -> Row:
-    """Lift a hold; lifting an absent one changes nothing."""
+    """Lift a hold; lifting an absent one changes nothing. Lifted, trouble is counted anew."""
     holds = rows.holds_of(row["holds"])
     if hold not in holds:
         return row
+    if hold is HoldKind.TROUBLE:
+        connection.run("UPDATE orders SET strikes = 0, restarts = 0 WHERE order_id = ?", [row["order_id"]])
     detail = (("hold", hold.value), ("cause", cause))
     columns: Row = {"holds": rows.holds_text(holds - {hold})}
     return touch(connection, context, row, "order.hold_lifted", actor, changes, columns, detail)

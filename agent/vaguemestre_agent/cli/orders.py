@@ -190,6 +190,8 @@ def _why(arguments: argparse.Namespace, console: Console) -> int:
     why = ask(arguments, lambda client: client.why(arguments.order_id))
     lines = [f"Ordre {why.order.order_id} : {situation(why.order)}", f"  {why.blocking_title}"]
     lines += [f"  {'✓' if guard.passed else '✗'} {guard.guard} : {guard.title}" for guard in why.guards]
+    if why.next_try_at is not None:
+        lines.append(f"  prochain essai {local(why.next_try_at)}")
     if why.action:
         lines.append(f"→ {why.action}")
     console.give(why, "\n".join(lines))

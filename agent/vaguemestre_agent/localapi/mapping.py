@@ -84,6 +84,7 @@ def why_to_wire(why: asked.Why) -> wire.Why:
         blocking_title=message(why.blocking).title,
         would_let_it_leave=why.would_let_it_leave,
         action=message(why.would_let_it_leave).action,
+        next_try_at=why.next_try_at,
     )
 
 

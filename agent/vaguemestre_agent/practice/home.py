@@ -70,7 +70,9 @@ def make_home(folder: Path, facts: SandboxFacts, pace: Pace) -> Mapping[str, str
             "signing_key": str(facts.signature_key),
         },
         "deferral": {"delay_s": pace.delay_s, "undo_s": pace.undo_s},
-        "dispatch": {"first_lookup_s": pace.first_lookup_s, "idle_s": 5.0},
+        # A sandbox fails on purpose: no order is to be blamed for it.
+        "dispatch": {"first_lookup_s": pace.first_lookup_s, "idle_s": 5.0, "strikes": 1000},
+        "breaker": {"base_s": pace.retry_base_s, "ceiling_s": pace.retry_ceiling_s},
         "retry": {"base_s": pace.retry_base_s, "ceiling_s": pace.retry_ceiling_s, "no_dmp_s": pace.retry_ceiling_s},
     }
     (folder / SETTINGS_FILE).write_text(_toml(tables), encoding="utf-8")

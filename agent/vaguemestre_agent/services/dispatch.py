@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
 from vaguemestre_agent.services.clockwatch import ClockWatch
 from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
+from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
+from vaguemestre_agent.services.strikes import Strikes
 from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.breaker import Permit, Step
 from vaguemestre_core.clocks import EveningHour
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.facts import FactView, guard_input
 from vaguemestre_core.guards import GuardAnswer, examine, holds_of
-from vaguemestre_core.orders import HoldKind, OrderEvent, OrderKind, OrderState, WaitReason
+from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome, Presence
 from vaguemestre_core.ports import (
     ClockPort,
@@ -39,6 +42,7 @@ from vaguemestre_core.turns import SendingRight, Turns
 
 _log = logging.getLogger(__name__)
 SERVICE = "dmp"
+UNEXPECTED = "UNEXPECTED"
 DUE_BATCH = 200
 BODY_LOST = frozenset({"BODY_GONE", "BODY_UNREADABLE"})
 
@@ -51,6 +55,7 @@ class DispatchSettings:
         senders: sendings under way at once; a hung one does not hold the others.
         first_lookup_s: delay before the first lookup of a doubt, seconds.
         idle_s: longest sleep without news, seconds: clocks can be set.
+        strikes: failures that an order alone is blamed for, after which a person is needed.
         asleep_s: a gap of the loop longer than this means that the machine slept, seconds.
         test_existence: ask TD0.2 before each feeding.
     """
@@ -58,6 +63,7 @@ class DispatchSettings:
     senders: int = 3
     first_lookup_s: float = 2.0
     idle_s: float = 30.0
+    strikes: int = 8
     asleep_s: float = 120.0
     test_existence: bool = True
 
@@ -91,6 +97,7 @@ class DispatchService:
         store: StorePort,
         dmp: DmpPort,
         sessions: SessionService,
+        outages: Outages,
         clock: ClockPort,
         random: RandomPort,
         failpoints: FailpointPort,
@@ -111,8 +118,10 @@ class DispatchService:
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
         self._exchanges = Exchanges(store, sessions, clock)
+        self._outages = outages
+        self._strikes = Strikes(store, self._exchanges, outages, clock, limit=settings.strikes)
         self._settling_service = SettlingService(
-            store, dmp, self._exchanges, clock, random, failpoints, retry, preparer
+            store, dmp, self._exchanges, outages, self._strikes, clock, random, failpoints, retry, preparer
         )
         self._turns = Turns()
         self._clock_watch = ClockWatch(store, clock, evening)
@@ -179,23 +188,40 @@ class DispatchService:
 
     async def _pause_s(self) -> float:
         instant = await self._store.next_instant()
-        if instant is None:
-            return self._settings.idle_s
+        pauses = [self._settings.idle_s]
+        if instant is not None:
+            pauses.append((instant - self._clock.now()).total_seconds())
+        if self._outages.next_try_s:
+            pauses.append(self._outages.next_try_s)
         # The undo minutes end on the boot-time clock too: an instant already past is looked at again soon.
-        wait = max((instant - self._clock.now()).total_seconds(), 0.05)
-        return min(wait, self._settings.idle_s)
+        return max(min(pauses), 0.05)
 
     async def _start_sendings(self, group: asyncio.TaskGroup) -> None:
         while not self._free.locked() and not self._draining:
-            rights = await self.rights()
-            if not rights:
-                return
-            order = await self._store.claim(SERVICE, self._turns.in_turn(rights), self._clock.now())
+            order = await self._claim()
             if order is None:
                 return
+            self._outages.leaves(order.order_id)
             self._turns.served(order.professional)
             await self._free.acquire()
             group.create_task(self._send_and_free(order), name="send")
+
+    async def _claim(self) -> Order | None:
+        """Take the next order that may leave: during an outage, rather one that has not met it."""
+        permit = self._outages.permit(Step.SENDING)
+        if permit is Permit.NONE:
+            return None
+        rights = self._turns.in_turn(await self.rights())
+        if permit is not Permit.ALL:
+            rights = [replace(right, asked_first=True) for right in rights]  # who asked wants to see
+        if not rights:
+            return None
+        now = self._clock.now()
+        avoid = frozenset[OrderId]() if permit is Permit.ALL else self._outages.suspects
+        order = await self._store.claim(SERVICE, rights, now, avoid=avoid)
+        if order is None and avoid and permit is Permit.ONE:
+            order = await self._store.claim(SERVICE, rights, now)
+        return order
 
     async def _send_and_free(self, order: Order) -> None:
         try:
@@ -207,11 +233,18 @@ class DispatchService:
     async def send(self, order: Order) -> None:
         """Send one claimed order; whatever happens it ends in another state than CLAIMED or SENDING."""
         attempt = _Attempt()
-        code = await self._attempt(order, attempt)
-        if code is None:
-            return
+        try:
+            code = await self._attempt(order, attempt)
+            if code is not None:
+                await self._after_failure(order, code, attempt)
+        finally:
+            self._outages.ended(order.order_id)
+
+    async def _after_failure(self, order: Order, code: str, attempt: _Attempt) -> None:
         try:
             await self._leave_clean(order, code, attempt)
+            if code == UNEXPECTED:
+                await self._strikes.of_ours(order.order_id, code)
         except (Conflict, StoreError) as error:
             # A person decided meanwhile, or the row is no longer ours or the store is closing: the next start tells.
             _log.warning("send.left_as_it_is", extra={"order_id": order.order_id, "code": error.code})
@@ -228,7 +261,7 @@ class DispatchService:
         except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
             # A bug of ours must not stop the other orders: this one goes back, or is honestly in doubt.
             _log.exception("send.unexpected", extra={"order_id": order.order_id})
-            return "UNEXPECTED"
+            return UNEXPECTED
         return None
 
     async def _body_lost(self, order: Order, code: str) -> None:
@@ -277,9 +310,12 @@ class DispatchService:
 
         outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
         self._failpoints.hit("send.answered")
+        step = Step.SENDING if attempt.may_have_started else Step.ASKING
+        await self._outages.learned(order.order_id, outcome.evidence, step)
         if outcome.ends_session:
             await self._exchanges.lost(context)
         await self.conclude(order, outcome, started=attempt.may_have_started)
+        await self._strikes.of_service(order.order_id, outcome.evidence, outcome.code)
 
     async def _is_held(self, order: Order, client: Client | None) -> bool:
         """Run the guards again: facts may have changed since the acceptance."""
@@ -296,10 +332,12 @@ class DispatchService:
     async def _may_feed(self, order: Order, prepared: bytes, context: SendingContext) -> bool:
         answer = await self._dmp.test_existence(prepared, context)
         self._failpoints.hit("send.existence")
+        await self._outages.learned(order.order_id, answer.teaches, Step.ASKING)
         if answer.ends_session:
             await self._exchanges.lost(context)
         if answer.exists is None:
             await self._give_back(order, answer.waiting or WaitReason.SERVICE, answer.code, answer.service_code)
+            await self._strikes.of_service(order.order_id, answer.evidence, answer.code)
             return False
         if not answer.exists or answer.active is False:
             code = "DMP_CLOSED" if answer.exists else "DMP_NOT_FOUND"
@@ -317,6 +355,7 @@ class DispatchService:
                 return True  # its bytes are no longer kept: the service says at the sending
             raise
         answer = await self._dmp.look_up(before, context)
+        await self._outages.learned(order.order_id, answer.teaches, Step.ASKING)
         if answer.ends_session:
             await self._exchanges.lost(context)
         if answer.presence is Presence.UNKNOWN:
@@ -417,12 +456,24 @@ class DispatchService:
                 assert_never(never)
 
     async def _start_settlings(self, group: asyncio.TaskGroup) -> None:
+        if self._outages.permit(Step.ASKING) is Permit.NONE or self._is_looking_up_enough:
+            return
         rights = self._turns.in_turn(await self.rights())
         for order in await self._store.doubtful(SERVICE, rights, self._clock.now()):
-            if order.order_id in self._settling:
+            permit = self._outages.permit(Step.ASKING)
+            if permit is Permit.NONE or self._is_looking_up_enough:
+                return
+            is_suspected = permit is Permit.ONE_OTHER and order.order_id in self._outages.suspects
+            if is_suspected or order.order_id in self._settling:
                 continue
+            if permit is not Permit.ALL:  # what is asked freely teaches nothing about sending
+                self._outages.leaves(order.order_id)
             self._settling.add(order.order_id)
             group.create_task(self._settle_and_forget(order), name="settle")
+
+    @property
+    def _is_looking_up_enough(self) -> bool:
+        return len(self._settling) >= self._settings.senders
 
     async def _settle_and_forget(self, order: Order) -> None:
         try:
@@ -431,6 +482,7 @@ class DispatchService:
             _log.warning("settle.left_as_it_is", extra={"order_id": order.order_id, "code": error.code})
         finally:
             self._settling.discard(order.order_id)
+            self._outages.ended(order.order_id)
             self._wake.ring()
 
     async def settle(self, order: Order) -> None:

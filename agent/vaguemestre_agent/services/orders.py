@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, assert_never
 
 from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.dispatch import guards_of
+from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
 from vaguemestre_core.errors import Conflict, Forbidden, NotFound
@@ -66,6 +68,7 @@ _HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
     HoldKind.CONSENT: ("MESSAGE_REFUSED_BY_PATIENT", "PATIENT_ACCEPTS_MESSAGES"),
     HoldKind.IDENTITY: ("INS_NOT_QUALIFIED", "QUALIFY_THE_IDENTITY"),
     HoldKind.INTEGRITY: ("ROW_NOT_AUTHENTIC", "GIVE_THE_DOCUMENT_AGAIN"),
+    HoldKind.TROUBLE: ("KEEPS_FAILING", "A_PERSON_DECIDES"),
     HoldKind.DELEGATION: ("DELEGATION_MISSING", "DOCTOR_DELEGATES"),
     HoldKind.SHADOW: ("SHADOW_MODE", "RELEASE_FROM_SHADOW"),
 }
@@ -101,6 +104,7 @@ class OrderService:
 
     store: StorePort
     sessions: SessionService
+    outages: Outages
     clock: ClockPort
     is_shadow: bool = False
 
@@ -135,8 +139,9 @@ class OrderService:
         return await self.store.put_hold(order_id, HoldKind.PERSON, actor, "person")
 
     async def release(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
-        """Lift the person's hold; the others stay."""
+        """Lift the person's hold, and the one for which a person was needed; the others stay."""
         await self.order(client, order_id)
+        await self.store.lift_hold(order_id, HoldKind.TROUBLE, actor, "person")
         return await self.store.lift_hold(order_id, HoldKind.PERSON, actor, "person")
 
     async def release_from_shadow(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
@@ -162,6 +167,7 @@ class OrderService:
         """
         await self.order(client, order_id)
         patch = OrderPatch(clear=frozenset({"waiting", "next_attempt_at_us"}))
+        self.outages.ask_now()
         return await self.store.apply(order_id, OrderEvent.SEND_NOW, actor, patch=patch)
 
     async def resolve(
@@ -200,7 +206,21 @@ class OrderService:
         owner = await client_of(self.store, order)
         answers = guards_of(order, await self.store.order_facts(order_id), owner)
         blocking, remedy = self._reason(order, owner, answers)
-        return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave=remedy)
+        return Why(
+            order=order,
+            guards=answers,
+            blocking=blocking,
+            would_let_it_leave=remedy,
+            next_try_at=self._next_try_at(order, blocking),
+        )
+
+    def _next_try_at(self, order: Order, blocking: str) -> datetime | None:
+        """Return when an order that waits for a service is tried again by itself, as far as it is known."""
+        outage = self.outages.now()
+        if outage is not None and blocking == outage.code:
+            return max((at for at in (order.next_attempt_at, outage.next_try_at) if at is not None), default=None)
+        waits = {blocking for blocking, _ in _WAITS.values()} | {"OUTCOME_UNKNOWN"}
+        return order.next_attempt_at if blocking in waits else None
 
     def _reason(self, order: Order, owner: Client | None, answers: tuple[GuardAnswer, ...]) -> tuple[str, str]:
         objections = [answer for answer in answers if not answer.passed]
@@ -217,10 +237,19 @@ class OrderService:
                 return _of_hold(answer.hold, [answer]) if answer.hold else (answer.code, "CORRECT_THE_DOCUMENT")
         if self.is_shadow and order.state in _CAN_STILL_LEAVE:
             return "SHADOW_MODE", "LEAVE_SHADOW_MODE"
+        if order.state is OrderState.IN_DOUBT and HoldKind.TROUBLE in order.holds:
+            return _HOLDS[HoldKind.TROUBLE]
         if order.state is not OrderState.READY:
             return _STATE_REASONS[order.state]
+        return self._wait_of(order, owner)
+
+    def _wait_of(self, order: Order, owner: Client | None) -> tuple[str, str]:
+        """Say what a READY order that nothing holds waits for."""
         if owner is None or self.sessions.session_for(order.professional, owner) is None:
             return _WAITS[WaitReason.AUTH]
+        outage = self.outages.now()
+        if outage is not None and outage.service == order.kind.service:
+            return outage.code, outage.remedy
         if order.waiting is not None:
             return _WAITS[order.waiting]
         return "ABOUT_TO_LEAVE", "NOTHING"

@@ -26,6 +26,7 @@ from vaguemestre_documents.prepared import PreparedDocument
 
 _log = logging.getLogger(__name__)
 BATCH = 16
+TRIES = 8  # of one document whose preparation is interrupted each time
 STORE_RETRY_S = 5.0
 SHORTEST_PAUSE_S = 1.0  # an instant already past concerns somebody else: it must not turn this loop
 
@@ -77,15 +78,19 @@ class PreparationService:
             return
         try:
             result = await self.preparer.prepare(order, body, self.clock.now())
+            if isinstance(result, PreparedBuild):
+                await self._save(order, result)
+                return
+        except StoreError:
+            raise
         except Exception:  # noqa: BLE001 - not swallowed: the order says so, and so does the log
             # A bug of ours must not stop the other documents: this one is tried again, ever more rarely.
             _log.exception("preparation.unexpected", extra={"order_id": order.order_id})
             result = PreparationRefusal(code="UNEXPECTED", retry=True)
-        if isinstance(result, PreparedBuild):
-            await self._save(order, result)
-        elif result.retry:
+        if result.retry and order.attempts + 1 < TRIES:
             await self._later(order, result)
         else:
+            # Refused, or tried again and again in vain: a person has the next word.
             await self._apply(order, OrderEvent.PREPARATION_REFUSED, result.code, result.findings)
 
     async def _save(self, order: Order, build: PreparedBuild) -> None:

@@ -13,6 +13,9 @@ from typing import Final, assert_never
 
 from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.exchanges import Exchanges
+from vaguemestre_agent.services.outages import Outages
+from vaguemestre_agent.services.strikes import Strikes
+from vaguemestre_core.breaker import Step
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Presence, ReferenceAnswer
@@ -32,6 +35,7 @@ from vaguemestre_documents.prepared import PreparedDocument
 
 _log = logging.getLogger(__name__)
 _BUILT: Final = frozenset({OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE})  # of what was given
+FAULTS_OF_OURS = frozenset({"UNEXPECTED", "BODY_GONE", "BODY_UNREADABLE"})
 
 
 class SettlingService:
@@ -42,6 +46,8 @@ class SettlingService:
         store: StorePort,
         dmp: DmpPort,
         exchanges: Exchanges,
+        outages: Outages,
+        strikes: Strikes,
         clock: ClockPort,
         random: RandomPort,
         failpoints: FailpointPort,
@@ -51,6 +57,8 @@ class SettlingService:
         self._store = store
         self._dmp = dmp
         self._exchanges = exchanges
+        self._outages = outages
+        self._strikes = strikes
         self._clock = clock
         self._random = random
         self._failpoints = failpoints
@@ -70,11 +78,16 @@ class SettlingService:
         answer = ReferenceAnswer(presence=Presence.UNKNOWN, code="NO_SESSION", waiting=WaitReason.AUTH)
         if context is not None:
             answer = await self._ask(order, context)
+            await self._outages.learned(order.order_id, answer.teaches, Step.ASKING)
         self._failpoints.hit("settle.answered")
         if context is not None and answer.ends_session:
             await self._exchanges.lost(context)
         try:
             await self._exchanges.persist(lambda: self._conclude_lookup(order, answer, age_s))
+            if answer.presence is Presence.UNKNOWN and answer.code in FAULTS_OF_OURS:
+                await self._strikes.of_ours(order.order_id, answer.code)
+            elif answer.presence is Presence.UNKNOWN:
+                await self._strikes.of_service(order.order_id, answer.evidence, answer.code)
         except Conflict as error:
             _log.info("settle.overtaken", extra={"code": error.code})  # a person decided first
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.records import Actor, Client, Order
@@ -43,12 +44,14 @@ class Why:
         guards: every guard's answer.
         blocking: code of what holds it back first, or ``NOTHING``.
         would_let_it_leave: code of the one thing that would let it leave.
+        next_try_at: when it is tried again by itself, as far as it is known.
     """
 
     order: Order
     guards: tuple[GuardAnswer, ...]
     blocking: str
     would_let_it_leave: str
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

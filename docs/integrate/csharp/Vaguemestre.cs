@@ -1480,6 +1480,8 @@ namespace Vaguemestre
         public string WouldLetItLeave { get; set; }
         /// <summary>La seule chose à faire.</summary>
         public string Action { get; set; }
+        /// <summary>Prochain essai, quand l'ordre attend un service.</summary>
+        public string NextTryAt { get; set; }
 
         internal static Why FromJson(object value)
         {
@@ -1492,6 +1494,7 @@ namespace Vaguemestre
                 BlockingTitle = Get.Needed<string>(members, "blocking_title", Get.Text),
                 WouldLetItLeave = Get.Needed<string>(members, "would_let_it_leave", Get.Text),
                 Action = Get.Needed<string>(members, "action", Get.Text),
+                NextTryAt = Get.Maybe<string>(members, "next_try_at", Get.Text),
             };
         }
 
@@ -1504,6 +1507,7 @@ namespace Vaguemestre
             Get.Put(members, "blocking_title", BlockingTitle);
             Get.Put(members, "would_let_it_leave", WouldLetItLeave);
             Get.Put(members, "action", Action);
+            Get.Put(members, "next_try_at", NextTryAt);
             return members;
         }
     }

@@ -208,7 +208,7 @@ export interface Order {
   /** Ce qu'il attend. */
   waiting: "auth" | "network" | "service" | "station" | "predecessor" | "no_dmp" | (string & {}) | null;
   /** Blocages, chacun levé par sa cause. */
-  holds: Array<"person" | "opposition" | "consent" | "identity" | "integrity" | "delegation" | "shadow" | (string & {})>;
+  holds: Array<"person" | "opposition" | "consent" | "identity" | "integrity" | "trouble" | "delegation" | "shadow" | (string & {})>;
   /** Annulation demandée, issue inconnue. */
   cancel_requested: boolean;
   /** Ordre qu'il remplace. */
@@ -281,6 +281,8 @@ export interface Why {
   would_let_it_leave: string;
   /** La seule chose à faire. */
   action: string;
+  /** Prochain essai, quand l'ordre attend un service. */
+  next_try_at?: string | null;
 }
 
 /** Réponse honnête à une annulation. */

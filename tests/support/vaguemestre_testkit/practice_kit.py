@@ -15,24 +15,26 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
-from vaguemestre_agent.services.dispatch import DispatchService, DispatchSettings
+from vaguemestre_agent.services.dispatch import SERVICE, DispatchService, DispatchSettings
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
+from vaguemestre_agent.services.outages import Outages, outage_item
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
-from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralPolicy, evening_of
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.orders import HoldKind, OrderId, OrderState
-from vaguemestre_core.ports import ClockPort, ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
+from vaguemestre_core.ports import ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
 from vaguemestre_core.redaction import Secret
 from vaguemestre_core.retry import RetryPolicy
@@ -41,8 +43,10 @@ from vaguemestre_queue.opening import Surroundings, open_store
 from vaguemestre_queue.sealing import StoreKeys
 from vaguemestre_testkit import sendings
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
+from vaguemestre_testkit.observed_wake import ObservedWake
 from vaguemestre_testkit.orders import PRODUCT, rights, test_keys
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
+from vaguemestre_testkit.scripted_witness import ScriptedWitness
 
 SECRETARY = Actor(user="sec-1", role="secretaire")
 STATION = "POSTE-1"
@@ -179,37 +183,6 @@ class FailingStore:
         return failing
 
 
-class ObservedWake(Wake):
-    """A bell whose waiter can be waited for: a test moves the clock only when nobody is between two steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._asleep = asyncio.Event()
-
-    def ring(self) -> None:
-        """Ring."""
-        self._asleep.clear()
-        super().ring()
-
-    async def wait(self, clock: ClockPort, seconds: float | None) -> None:
-        """Wait, and say so."""
-        if not self._event.is_set():
-            self._asleep.set()
-        try:
-            await super().wait(clock, seconds)
-        finally:
-            self._asleep.clear()
-
-    @property
-    def is_asleep(self) -> bool:
-        """Its waiter waits."""
-        return self._asleep.is_set()
-
-    async def asleep(self) -> None:
-        """Wait until the waiter waits."""
-        await self._asleep.wait()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """An agent's services, wired as the composition root does, with doubles around."""
@@ -226,6 +199,8 @@ class Office:
     sessions: SessionService
     preparation: PreparationService
     dispatch: DispatchService
+    outages: Outages
+    witness: ScriptedWitness
     prepare_wake: ObservedWake
     dispatch_wake: ObservedWake
     backend: AgentBackend
@@ -359,6 +334,7 @@ class OfficeSettings:
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(jitter=0.0))
     standing_holds: frozenset[HoldKind] = frozenset()
     is_shadow: bool = False
+    breaker: BreakerPolicy = field(default_factory=lambda: BreakerPolicy(jitter=0.0))
 
 
 @asynccontextmanager
@@ -421,10 +397,13 @@ async def office(
             retry=settings.retry,
             wake=prepare_wake,
         )
+        witness = ScriptedWitness()
+        outages = Outages(store, clock, random, witness, settings.breaker, SERVICE)
         dispatch = DispatchService(
             store,
             dmp,
             sessions,
+            outages,
             clock,
             random,
             failpoints,
@@ -453,7 +432,9 @@ async def office(
                 policy=settings.deferral,
                 station=STATION,
             ),
-            order_service=OrderService(store=store, sessions=sessions, clock=clock, is_shadow=settings.is_shadow),
+            order_service=OrderService(
+                store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
+            ),
             sessions=sessions,
             keeping=KeepingService(
                 store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.anchors
@@ -462,7 +443,10 @@ async def office(
             clock=clock,
             dispatch_wake=dispatch_wake,
             version="0.0.0",
-            health_items=lambda: (HealthItem(code="STORE_OK", ok=True),),
+            health_items=lambda: (
+                HealthItem(code="STORE_OK", ok=True),
+                outage_item(outages.now(), ZoneInfo("Europe/Paris")),
+            ),
             is_ready=lambda: dispatch.trouble is None,
         )
         known = await clients.clients()
@@ -484,6 +468,8 @@ async def office(
                 sessions=sessions,
                 preparation=preparation,
                 dispatch=dispatch,
+                outages=outages,
+                witness=witness,
                 prepare_wake=prepare_wake,
                 dispatch_wake=dispatch_wake,
                 backend=backend,

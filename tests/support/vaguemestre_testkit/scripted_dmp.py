@@ -102,7 +102,11 @@ class ScriptedDmp:
         if step.sign is not Sign.SUCCESS:
             verdict = query_verdict(Seen(sign=step.sign))
             return ExistenceAnswer(
-                exists=None, code=verdict.code, waiting=verdict.waiting, ends_session=verdict.ends_session
+                exists=None,
+                code=verdict.code,
+                waiting=verdict.waiting,
+                ends_session=verdict.ends_session,
+                evidence=verdict.evidence,
             )
         state = self._state(document)
         if state is PatientDmp.NONE:
@@ -154,6 +158,7 @@ class ScriptedDmp:
                 code=verdict.code,
                 waiting=verdict.waiting,
                 ends_session=verdict.ends_session,
+                evidence=verdict.evidence,
             )
         there = self.held.get(entry.unique_id)
         if there is None:

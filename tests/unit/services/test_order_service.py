@@ -58,7 +58,12 @@ class Shown:
 
     def __init__(self, practice: Office, order: Order) -> None:
         self._order = order
-        self.service = OrderService(store=self, sessions=practice.sessions, clock=practice.clock)  # type: ignore[arg-type]
+        self.service = OrderService(
+            store=self,  # type: ignore[arg-type]
+            sessions=practice.sessions,
+            outages=practice.outages,
+            clock=practice.clock,
+        )
         self._practice = practice
 
     async def order(self, order_id: OrderId) -> Order:

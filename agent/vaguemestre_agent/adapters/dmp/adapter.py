@@ -138,6 +138,7 @@ class EsanteDmp:
                 service_code=found.service_code or found.sign.value,
                 waiting=verdict.waiting,
                 ends_session=verdict.ends_session,
+                evidence=verdict.evidence,
             )
         _LOGGER.info("dmp.exchange", extra={"transaction": DmpTransaction.TD0_2.value, "code": found.code})
         return found
@@ -286,6 +287,7 @@ class EsanteDmp:
                 code=verdict.code,
                 waiting=verdict.waiting,
                 ends_session=verdict.ends_session,
+                evidence=verdict.evidence,
             )
         elif found.document is None:
             answer = ReferenceAnswer(presence=Presence.ABSENT)
@@ -399,4 +401,5 @@ def _held_back(seen: Seen) -> Outcome:
         waiting=verdict.waiting or WaitReason.SERVICE,
         retry_after_s=seen.retry_after_s,
         ends_session=verdict.ends_session,
+        evidence=verdict.evidence,
     )

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from vaguemestre_core.orders import WaitReason
-from vaguemestre_core.outcomes import Certainty, Outcome
+from vaguemestre_core.outcomes import Certainty, Evidence, Outcome
 
 
 @unique
@@ -243,6 +243,25 @@ CERTAIN_AFTER_FIRST_BYTE: Final = frozenset(
     }
 )
 
+# What a sign teaches about the way to the DMP, whatever became of the order; anything absent is SERVICE_FAILED.
+EVIDENCE: Final[Mapping[Sign, Evidence]] = MappingProxyType(
+    {
+        **dict.fromkeys((Sign.HOST_UNKNOWN, Sign.CONNECTION_REFUSED, Sign.TLS_FAILED), Evidence.UNREACHABLE),
+        **dict.fromkeys((Sign.CONNECT_TIMEOUT, Sign.UNREACHABLE, Sign.LOST_BEFORE_BODY), Evidence.UNREACHABLE),
+        **dict.fromkeys((Sign.CUT, Sign.NOT_HTTP), Evidence.UNREACHABLE),
+        **dict.fromkeys((Sign.NO_SESSION, Sign.API_401), Evidence.PROXY_ANSWERED),
+        **dict.fromkeys((Sign.FAULT_SECURITY, Sign.FAULT_SECURITY_EXPIRED), Evidence.CREDENTIAL_REFUSED),
+        **dict.fromkeys((Sign.SIGNER_UNAVAILABLE, Sign.VISIBILITY_FORBIDDEN), Evidence.NONE),  # no exchange
+        **dict.fromkeys((Sign.PREDECESSOR_ABSENT, Sign.ALREADY_DELETED, Sign.NOTHING_TO_DELETE), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.VISIBILITY_ALREADY_SO, Sign.NOTHING_TO_CHANGE), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.HIDING_AGAIN, Sign.SUCCESS, Sign.PARTIAL, Sign.FAULT_SENDER), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.FAILURE_DUPLICATE, Sign.FAILURE_PATIENT_UNKNOWN), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.FAILURE_CLOSED, Sign.FAILURE_ACCESS, Sign.FAILURE_METADATA), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.FAILURE_PREDECESSOR, Sign.FAILURE_VERSION), Evidence.ANSWERED),
+        **dict.fromkeys((Sign.FAILURE_UPDATE, Sign.FAILURE_OTHER), Evidence.ANSWERED),
+    }
+)
+
 # IHE ITI TF-3 table 4.2.4.1-2. A code absent here and from the profile is FAILURE_OTHER, kept as text.
 IHE_ERRORS: Final[Mapping[str, Sign]] = MappingProxyType(
     {
@@ -381,11 +400,13 @@ class QueryVerdict:
         code: our stable code.
         waiting: what a new question waits for.
         ends_session: the proxy session is of no more use.
+        evidence: what it teaches about the way to the DMP.
     """
 
     code: str
     waiting: WaitReason
     ends_session: bool
+    evidence: Evidence
 
 
 def query_verdict(seen: Seen) -> QueryVerdict:
@@ -396,7 +417,13 @@ def query_verdict(seen: Seen) -> QueryVerdict:
         code="DMP_NO_ANSWER" if is_mute else verdict.code,
         waiting=verdict.waiting or WaitReason.SERVICE,
         ends_session=verdict.ends_session,
+        evidence=evidence_of(seen),
     )
+
+
+def evidence_of(seen: Seen) -> Evidence:
+    """Return what was seen teaches about the way to the DMP."""
+    return EVIDENCE.get(seen.sign, Evidence.SERVICE_FAILED)
 
 
 def change_outcome_of(seen: Seen) -> Outcome:
@@ -414,6 +441,7 @@ def _outcome(verdict: Verdict, seen: Seen) -> Outcome:
     return Outcome(
         certainty=verdict.certainty,
         code=verdict.code,
+        evidence=evidence_of(seen),
         service_code=seen.service_code,
         waiting=verdict.waiting if is_not_sent else None,
         retry_after_s=seen.retry_after_s if is_not_sent else None,

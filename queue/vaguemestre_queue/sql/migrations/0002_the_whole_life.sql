@@ -19,3 +19,7 @@ CREATE TABLE ended (
   order_id TEXT PRIMARY KEY REFERENCES orders (order_id),
   kept_s   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Failures that an order alone is blamed for; at a limit a person is needed. Outside the digest: forging it only delays.
+ALTER TABLE orders ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;    -- times the agent was killed while it was leaving
