@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from vaguemestre_testkit.acceptance_kit import Life, living, pdf_document
-
-
-async def vaguemestre(life: Life, *words: str) -> tuple[int, dict[str, object]]:
-    """Run the command line on the practice's home; return its status and answer."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "vaguemestre_agent.cli.main",
-        "--json",
-        *words,
-        env={**os.environ, **life.practice.environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, json.loads(out or err)
+from vaguemestre_testkit.acceptance_kit import living, pdf_document, vaguemestre
 
 
 @pytest.mark.req("SC.SSI/GEN.21.BIS")
@@ -39,7 +19,7 @@ async def test_saved_then_sent_then_restored_nothing_leaves_twice(tmp_path: Path
             await life.lgc.put_document(name, pdf_document(name), hold=True)
             await life.until(lambda order: order.state == "ready" and "person" in order.holds, name)
 
-        status, made = await vaguemestre(life, "backup", "create", str(backup))
+        status, made = await vaguemestre(life.practice.environment, "backup", "create", str(backup))
         assert (status, made["orders"], made["open_orders"], made["faults"]) == (0, 3, 2, [])
 
         # Life goes on: what waited leaves, something new leaves.
@@ -50,12 +30,12 @@ async def test_saved_then_sent_then_restored_nothing_leaves_twice(tmp_path: Path
         await life.reaches("sent", "cr-4")
         assert len(await life.bodies()) == 3
 
-        status, refused = await vaguemestre(life, "backup", "restore", str(backup), "--replace")
+        status, refused = await vaguemestre(life.practice.environment, "backup", "restore", str(backup), "--replace")
         assert (status, refused["code"]) == (1, "AGENT_ALREADY_RUNNING")
         await life.child.stop()
-        status, refused = await vaguemestre(life, "backup", "restore", str(backup))
+        status, refused = await vaguemestre(life.practice.environment, "backup", "restore", str(backup))
         assert (status, refused["code"]) == (1, "BACKUP_STORE_PRESENT")
-        status, restored = await vaguemestre(life, "backup", "restore", str(backup), "--replace")
+        status, restored = await vaguemestre(life.practice.environment, "backup", "restore", str(backup), "--replace")
         assert status == 0
         assert Path(str(restored["aside"])).is_dir()
 

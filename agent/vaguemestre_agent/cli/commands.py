@@ -57,6 +57,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "session": Entry(module=f"{_PACKAGE}.session", summary="session du Proxy e-santé"),
     "patients": Entry(module=f"{_PACKAGE}.patients", summary="patients : effacer ce qui est gardé"),
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),
+    "export": Entry(module=f"{_PACKAGE}.export", summary="exporter les documents gardés, avec leur manifeste"),
     "ledger": Entry(module=f"{_PACKAGE}.ledger", summary="registre : vérifier, exporter"),
     "keys": Entry(
         module=f"{_PACKAGE}.keys", summary="clés de la file d'envoi : clé de secours, empreintes, restauration"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -123,6 +125,22 @@ class Life:
     async def kinds(self, order: wire.Order) -> list[str]:
         """Return the kinds of an order's ledger lines."""
         return [line.kind for line in (await self.lgc.ledger(limit=1000)).lines if line.order_id == order.order_id]
+
+
+async def vaguemestre(environment: Mapping[str, str], *words: str) -> tuple[int, dict[str, object]]:
+    """Run the command line in an environment; return its status and its answer, or its error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "vaguemestre_agent.cli.main",
+        "--json",
+        *words,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, json.loads(out or err)
 
 
 @asynccontextmanager

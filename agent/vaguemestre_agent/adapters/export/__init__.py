@@ -1,0 +1,3 @@
+"""Export of the documents held, in files anybody can read."""
+
+from __future__ import annotations
