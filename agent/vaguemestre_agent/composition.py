@@ -40,6 +40,7 @@ from vaguemestre_agent.localapi.listening import Listening, transport_for
 from vaguemestre_agent.localapi.lock import AgentLock
 from vaguemestre_agent.localapi.server import LocalApi
 from vaguemestre_agent.paths import AgentPaths
+from vaguemestre_agent.patience import opened_or_explained
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
 from vaguemestre_agent.services.backups import BackupService
@@ -230,17 +231,22 @@ async def running_agent(
                 key_store(settings, paths), parts.random, store_exists=(paths.state / DATABASE_FILE).exists()
             )
         )
-        opened = await stack.enter_async_context(
-            open_store(
+        around = await asyncio.to_thread(surroundings, settings, paths, parts)
+        opened = await opened_or_explained(
+            stack,
+            lambda: open_store(
                 paths.state,
                 keys,
                 parts.clock,
                 parts.random,
                 parts.failpoints,
                 recovering=parts.recovering,
-                surroundings=await asyncio.to_thread(surroundings, settings, paths, parts),
+                surroundings=around,
                 standing_holds=_standing_holds(settings.services),
-            )
+            ),
+            paths.endpoint.address,
+            parts.clock,
+            parts.random,
         )
         if opened.recovery.copied_at is None:  # a copy that nobody adopted sends nothing: it stands in nobody's way
             stack.enter_context(only_living_copy(opened.store_id))

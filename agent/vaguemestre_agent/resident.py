@@ -40,9 +40,22 @@ def set_log_level(settings: Settings) -> None:
 async def _serve(settings: Settings, paths: AgentPaths, parts: Parts) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
+
+    def asked() -> None:
+        stop.set()
+        if starting is not None:  # its store may not open for hours: nobody waits for that
+            starting.cancel()
+
     if sys.platform != "win32":
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-    async with running_agent(settings, paths, parts):
-        await stop.wait()
-        _log.info("agent.stopping")
+            loop.add_signal_handler(number, asked)
+    try:
+        async with running_agent(settings, paths, parts):
+            starting = None
+            await stop.wait()
+            _log.info("agent.stopping")
+    except asyncio.CancelledError:
+        if starting is None or not stop.is_set():
+            raise
+        _log.info("agent.stopped_while_starting")

@@ -20,6 +20,7 @@ from vaguemestre_queue.connection import Connection, ConnectionFactory, SqliteCo
 
 APPLICATION_ID: Final = 0x5641474D  # "VAGM"
 SYNCHRONOUS_FULL: Final = 2
+_HEADER_BYTES: Final = 100
 _MIGRATION = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
@@ -51,6 +52,7 @@ def open_database(
     Raises:
         StoreError: STORE_NOT_OURS, STORE_TOO_NEW, STORE_CORRUPT, STORE_CANNOT_OPEN, STORE_MIGRATION_FAILED.
     """
+    _look_at_header(path)
     connection = connect(path)
     try:
         _settings(connection, synchronous)
@@ -59,6 +61,25 @@ def open_database(
         connection.close()
         raise
     return connection
+
+
+def _look_at_header(path: Path) -> None:
+    """Refuse a file of somebody else or of a newer version before SQLite has it: even closing it could write to it.
+
+    The header is at fixed places (sqlite.org/fileformat.html, 1.3); a file too short for one is left to SQLite.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return
+    if len(header) < _HEADER_BYTES or not header.startswith(b"SQLite format 3\x00"):
+        return
+    version, application = (int.from_bytes(header[start : start + 4], "big") for start in (60, 68))
+    if application not in (0, APPLICATION_ID):
+        raise StoreError("STORE_NOT_OURS")
+    if application == APPLICATION_ID and version > schema_version():
+        raise StoreError("STORE_TOO_NEW", file_version=version, known_version=schema_version())
 
 
 def _settings(connection: Connection, synchronous: int) -> None:

@@ -5,11 +5,12 @@ Owns the lock only. The system frees it when the process dies, however it dies.
 
 from __future__ import annotations
 
+import errno
 import sys
-from io import BufferedRandom
 from pathlib import Path
+from typing import IO
 
-from vaguemestre_core.errors import Conflict
+from vaguemestre_core.errors import Conflict, StoreError
 
 
 class AgentLock:
@@ -21,7 +22,7 @@ class AgentLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle: BufferedRandom | None = None
+        self._handle: IO[bytes] | None = None
 
     @property
     def is_held(self) -> bool:
@@ -29,17 +30,27 @@ class AgentLock:
         return self._handle is not None
 
     def take(self) -> None:
-        """Take the lock. Raises Conflict AGENT_ALREADY_RUNNING."""
+        """Take the lock. Raises Conflict AGENT_ALREADY_RUNNING, StoreError when it cannot be written."""
         if self._handle is not None:
             return
-        self.path.touch(mode=0o600, exist_ok=True)
-        handle = self.path.open("rb+")
+        handle = self._opened()
         try:
             _lock(handle)
         except OSError:
             handle.close()
             raise Conflict("AGENT_ALREADY_RUNNING") from None
         self._handle = handle
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            self.path.touch(mode=0o600, exist_ok=True)
+            return self.path.open("rb+")
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StoreError("STORE_FULL") from error
+            if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM} or not self.path.exists():
+                raise StoreError("STORE_READ_ONLY") from error
+        return self.path.open("rb")  # a lock needs no writing: the agent starts, and says that nothing can be kept
 
     def free(self) -> None:
         """Free the lock; the file stays, so that nobody locks a file that another one replaced."""
@@ -48,7 +59,7 @@ class AgentLock:
             self._handle = None
 
 
-def _lock(handle: BufferedRandom) -> None:
+def _lock(handle: IO[bytes]) -> None:
     if sys.platform == "win32":
         import msvcrt
 
