@@ -18,6 +18,18 @@ from vaguemestre_api.failures import ApiProblem
 from vaguemestre_core.errors import StoreError
 from vaguemestre_testkit.clocks import FakeClock
 
+class WatchedClock(FakeClock):
+    """Says when somebody begins to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.set()
+        await super().sleep(seconds)
+
+
 SETTINGS = Settings(agent=AgentSettings(key_store=KeyStoreKind.FILE, station="POSTE-1"))
 NOBODY = Credentials(client_id="lgc", secret="secret")
 
@@ -85,10 +97,9 @@ async def test_a_store_that_cannot_be_opened_is_explained_refused_and_tried_agai
     assert callable(spoil)
     spoil(database)
     spoiled = database.read_bytes()
-    clock = FakeClock()
+    clock = WatchedClock()
     async with starting(home, clock) as ready, asyncio.timeout(30):
-        while not Path(home.endpoint.address).exists():
-            await asyncio.sleep(0)
+        await clock.slept.wait()  # it listens, and waits for its next try
         assert await codes(home) == (False, [code])
         assert await codes(home, NOBODY) == (False, [code])  # health answers those it cannot know too
         async with Client(home.endpoint, NOBODY) as client:
