@@ -18,6 +18,7 @@ from vaguemestre_api.failures import ApiProblem
 from vaguemestre_core.errors import StoreError
 from vaguemestre_testkit.clocks import FakeClock
 
+
 class WatchedClock(FakeClock):
     """Says when somebody begins to wait."""
 
