@@ -48,6 +48,8 @@ from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import clock_items
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
+from vaguemestre_agent.services.facts import FactService
+from vaguemestre_agent.services.history import HistoryService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -360,17 +362,20 @@ async def _running_services(
             *backups.health_items(),
         )
 
+    intake = IntakeService(
+        store=store,
+        sessions=sessions,
+        clock=parts.clock,
+        random=parts.random,
+        policy=settings.deferral,
+        station=station,
+    )
     backend = AgentBackend(
         store=store,
         client_service=ClientService(store, parts.clock, parts.random),
-        intake=IntakeService(
-            store=store,
-            sessions=sessions,
-            clock=parts.clock,
-            random=parts.random,
-            policy=settings.deferral,
-            station=station,
-        ),
+        intake=intake,
+        history=HistoryService(intake=intake),
+        fact_service=FactService(store=store),
         order_service=OrderService(
             store=store, sessions=sessions, outages=outages, clock=parts.clock, is_shadow=services.is_shadow
         ),

@@ -80,6 +80,8 @@ def _read_model(model: type[DataclassInstance], value: Json, where: str) -> obje
 
 def _read(hint: object, value: Json, where: str) -> object:
     origin = get_origin(hint)
+    if hint is object:  # JSON whose meaning belongs to somebody else
+        return value
     if isinstance(hint, type) and is_dataclass(hint):
         return _read_model(hint, value, where)
     if origin in (Union, types.UnionType):

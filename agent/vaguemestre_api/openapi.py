@@ -57,6 +57,7 @@ class Operation:
         request_schema: name of the JSON body's schema, or None.
         request_required: the JSON body must be there.
         is_upload: the body is multipart/form-data.
+        is_batch: it holds several documents.
         statuses: success statuses.
         response_schema: name of the answer's schema, or None.
     """
@@ -71,6 +72,7 @@ class Operation:
     request_schema: str | None
     request_required: bool
     is_upload: bool
+    is_batch: bool
     statuses: tuple[int, ...]
     response_schema: str | None
 
@@ -143,6 +145,8 @@ def _typed(text: str, kind: Json) -> Json:
 def _operation(method: str, path: str, raw: JsonObject) -> Operation:
     content = _as_object(_as_object(raw.get("requestBody", {})).get("content", {}))
     json_body = _as_object(content.get("application/json", {}))
+    form = _as_object(content.get("multipart/form-data", {}))
+    parts = _as_object(_as_object(form.get("schema", {})).get("properties", {}))
     responses = _as_object(raw["responses"])
     return Operation(
         operation_id=_as_text(raw["operationId"]),
@@ -154,7 +158,8 @@ def _operation(method: str, path: str, raw: JsonObject) -> Operation:
         parameters=tuple(_parameters(raw)),
         request_schema=_reference(json_body),
         request_required=_as_object(raw.get("requestBody", {})).get("required") is True,
-        is_upload="multipart/form-data" in content,
+        is_upload=bool(form),
+        is_batch="documents" in parts,
         statuses=tuple(sorted(int(status) for status in responses if status != "default")),
         response_schema=next(
             (

@@ -169,9 +169,19 @@ class FactsRecorded:
     """
 
     version: int
-    held: tuple[OrderId, ...] = ()
-    freed: tuple[OrderId, ...] = ()
+    held: tuple[Order, ...] = ()
+    freed: tuple[Order, ...] = ()
     deletions: tuple[Order, ...] = ()
+
+    @property
+    def held_ids(self) -> tuple[OrderId, ...]:
+        """Ids of the orders held."""
+        return tuple(order.order_id for order in self.held)
+
+    @property
+    def freed_ids(self) -> tuple[OrderId, ...]:
+        """Ids of the orders let go."""
+        return tuple(order.order_id for order in self.freed)
 
 
 def key_of_ins(ins: Ins) -> Personal:

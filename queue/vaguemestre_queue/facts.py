@@ -34,8 +34,8 @@ class _Effect:
     cause: str
     actor: Actor
     changes: list[Change]
-    held: list[OrderId] = field(default_factory=list)
-    freed: list[OrderId] = field(default_factory=list)
+    held: list[Order] = field(default_factory=list)
+    freed: list[Order] = field(default_factory=list)
     deletions: list[Order] = field(default_factory=list)
 
 
@@ -288,11 +288,11 @@ def _look_again(connection: Connection, context: Context, row: rows.Row, effect:
         row = transitions.put_hold(connection, context, row, hold, effect.actor, effect.cause, effect.changes)
     for hold in sorted(lifted):
         row = transitions.lift_hold(connection, context, row, hold, effect.actor, effect.cause, effect.changes)
-    now = rows.holds_of(row["holds"])
-    if now and not order.holds:
-        effect.held.append(order.order_id)
-    elif order.holds and not now:
-        effect.freed.append(order.order_id)
+    now = rows.order_of(row)
+    if now.holds and not order.holds:
+        effect.held.append(now)
+    elif order.holds and not now.holds:
+        effect.freed.append(now)
 
 
 def _propose_deletions(connection: Connection, context: Context, names: Sequence[str], effect: _Effect) -> None:

@@ -18,6 +18,8 @@ from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.orders import STATUSES, describe, situation
 from vaguemestre_agent.localapi.firstpairing import write_private
 from vaguemestre_api.client import DocumentBody
+from vaguemestre_api.client_facts import BatchEntry
+from vaguemestre_api.jsontypes import Json, JsonObject, JsonRefused, parse_object
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.ids import oid_under
 
@@ -45,6 +47,13 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     putting.add_argument("--send-now", action="store_true", help="sans différé ; les minutes d'annulation restent")
     putting.add_argument("--key", metavar="CLÉ", help="clé d'idempotence")
     add_actor_options(putting)
+    several = verbs.add_parser(
+        "put-batch", parents=[common], help="déposer des documents d'épisodes antérieurs (INS qualifiée, sinon aucun)"
+    )
+    several.add_argument("listing", type=Path, metavar="LOT", help="JSON : client_ref, file, metadata, key de chacun")
+    several.add_argument("--hold", action="store_true", help="attendre qu'une personne lève le blocage")
+    several.add_argument("--send-now", action="store_true", help="sans différé ; les minutes d'annulation restent")
+    add_actor_options(several)
     building = verbs.add_parser("build", parents=[common], help="construire le CDA et ses métadonnées XDS, sans envoi")
     building.add_argument("--oid-root", required=True, metavar="OID", help="branche d'OID du logiciel")
     building.add_argument("--output", type=Path, default=Path(), metavar="DOSSIER", help="défaut : dossier courant")
@@ -67,7 +76,14 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do the action."""
-    actions = {"put": _put, "show": _show, "build": _build, "check": _check, "compare": _compare}
+    actions = {
+        "put": _put,
+        "put-batch": _put_batch,
+        "show": _show,
+        "build": _build,
+        "check": _check,
+        "compare": _compare,
+    }
     return actions[arguments.verb](arguments, console)
 
 
@@ -88,6 +104,48 @@ def _put(arguments: argparse.Namespace, console: Console) -> int:
     head = "Déjà accepté." if accepted.replayed else "Accepté : le document ne peut plus être perdu."
     console.give(accepted, f"{head}\n{describe(accepted.order)}")
     return Exit.OK
+
+
+def _put_batch(arguments: argparse.Namespace, console: Console) -> int:
+    """Deposit a batch; status 1 when a document of it is refused."""
+    entries = _batch(arguments.listing)
+    outcomes = ask(
+        arguments, lambda client: client.put_documents(entries, hold=arguments.hold, send_now=arguments.send_now)
+    )
+    lines: list[str] = []
+    for outcome in outcomes:
+        if outcome.accepted is not None:
+            lines.append(f"{outcome.client_ref} : accepté, {situation(outcome.accepted.order)}")
+        elif outcome.refused is not None:
+            lines.append(f"{outcome.client_ref} : refusé. {outcome.refused.title} [{outcome.refused.code}]")
+    console.give(outcomes, "\n".join(lines))
+    return Exit.OK if all(outcome.accepted is not None for outcome in outcomes) else Exit.REFUSED
+
+
+def _batch(listing: Path) -> list[BatchEntry]:
+    """Return the documents that a file lists; their files are beside it. Raises InvalidInput BATCH_INVALID."""
+    try:
+        listed = parse_object(_content(listing)).get("documents")
+    except JsonRefused:
+        raise InvalidInput("BATCH_INVALID") from None
+    if not isinstance(listed, list):
+        raise InvalidInput("BATCH_INVALID")
+    return [_batch_entry(item, listing.parent) for item in listed]
+
+
+def _batch_entry(item: Json, folder: Path) -> BatchEntry:
+    given: JsonObject = item if isinstance(item, Mapping) else {}
+    reference, name, metadata = given.get("client_ref"), given.get("file"), given.get("metadata")
+    key, media_type = given.get("key"), given.get("media_type")
+    if not isinstance(reference, str) or not isinstance(name, str) or not isinstance(metadata, Mapping):
+        raise InvalidInput("BATCH_INVALID")
+    return BatchEntry(
+        client_ref=reference,
+        metadata=metadata,
+        body=_content(folder / name),
+        media_type=media_type if isinstance(media_type, str) else _media_type_of(folder / name),
+        idempotency_key=key if isinstance(key, str) else None,
+    )
 
 
 def _show(arguments: argparse.Namespace, console: Console) -> int:
@@ -205,7 +263,11 @@ def _content(path: Path) -> bytes:
 def _media_type(arguments: argparse.Namespace) -> str:
     if arguments.media_type:
         return str(arguments.media_type)
-    found = _MEDIA_TYPES.get(arguments.file.suffix.lower())
+    return _media_type_of(arguments.file)
+
+
+def _media_type_of(path: Path) -> str:
+    found = _MEDIA_TYPES.get(path.suffix.lower())
     if found is None:
         raise InvalidInput("MEDIA_TYPE_UNKNOWN")
     return found

@@ -1,4 +1,4 @@
-"""``vaguemestre patients``: erases what is kept about a patient.
+"""``vaguemestre patients``: erases what is kept about a patient; what the patient said is in ``patient_facts``.
 
 Who the patient is comes from a file or the standard input, never from the arguments, which every process can read.
 """
@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from vaguemestre_agent.cli import patient_facts
 from vaguemestre_agent.cli.connection import add_actor_options, ask
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_api import wire
@@ -21,6 +22,7 @@ from vaguemestre_core.keeping import ErasureReason
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     """Add the sub-commands."""
     verbs = parser.add_subparsers(dest="verb", metavar="ACTION", required=True)
+    patient_facts.configure(verbs, common)
     erasing = verbs.add_parser("erase", parents=[common], help="effacer ce qui est gardé d'un patient")
     erasing.add_argument(
         "--patient",
@@ -39,6 +41,11 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Do the action."""
+    return _erase(arguments, console) if arguments.verb == "erase" else patient_facts.run(arguments, console)
+
+
+def _erase(arguments: argparse.Namespace, console: Console) -> int:
     """Erase; status 1 when something on its way had to be left."""
     asked = _request(arguments.patient, arguments.reason, "cancel" if arguments.cancel_waiting else "refuse")
     report = ask(

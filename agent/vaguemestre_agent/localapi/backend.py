@@ -9,12 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from vaguemestre_agent.localapi.keepingport import BackupBackend, KeepingBackend
+from vaguemestre_agent.services.facts import Delegation as Delegation
+from vaguemestre_agent.services.facts import Identifiers as Identifiers
+from vaguemestre_agent.services.facts import PatientWishes as PatientWishes
+from vaguemestre_agent.services.facts import ToldWish as ToldWish
+from vaguemestre_agent.services.history import BatchOutcome as BatchOutcome
 from vaguemestre_agent.services.values import DocumentUpload as DocumentUpload
 from vaguemestre_agent.services.values import Health as Health
 from vaguemestre_agent.services.values import HealthItem as HealthItem
 from vaguemestre_agent.services.values import NewClient as NewClient
 from vaguemestre_agent.services.values import SessionOffer as SessionOffer
 from vaguemestre_agent.services.values import Why as Why
+from vaguemestre_core.facts import Care, FactsRecorded, IdentityEvent, NewFact
+from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import ClientId, OrderId
 from vaguemestre_core.records import (
     Accepted,
@@ -76,6 +83,9 @@ class Backend(Protocol):
     async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
         """Check and accept a document; raise InvalidInput, Conflict, StoreError."""
 
+    async def put_documents(self, client: Client, uploads: Sequence[DocumentUpload]) -> Sequence[BatchOutcome]:
+        """Accept documents of earlier episodes; raise Conflict INS_NOT_QUALIFIED and accept none of them."""
+
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
         """Return the orders of a document, newest first; raise NotFound DOCUMENT_UNKNOWN."""
 
@@ -116,6 +126,36 @@ class Backend(Protocol):
 
     async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
         """Tell that a patient's file was opened or closed; return how many orders were brought forward."""
+
+    # Facts
+    async def patient_wishes(self, client: Client, reference: str, care: Care) -> PatientWishes:
+        """Return what a patient said; raise NotFound PATIENT_REFERENCE_UNKNOWN."""
+
+    async def record_wishes(
+        self, client: Client, reference: str, identifiers: Identifiers, wishes: Sequence[NewFact], actor: Actor
+    ) -> FactsRecorded:
+        """Record wishes, and hold or free what waits; raise NotFound PATIENT_REFERENCE_UNKNOWN."""
+
+    async def record_identity_event(
+        self,
+        client: Client,
+        reference: str,
+        event: IdentityEvent,
+        *,
+        identifiers: Identifiers,
+        former: Identifiers,
+        status: IdentityStatus | None,
+        actor: Actor,
+    ) -> FactsRecorded:
+        """Record a change of identity; raise NotFound, InvalidInput IDENTITY_EVENT_INCOMPLETE."""
+
+    async def delegations(self, professional: str) -> Sequence[Delegation]:
+        """Return a professional's last words."""
+
+    async def delegate(
+        self, client: Client, professional: str, station: str, type_code: str | None, *, granted: bool, actor: Actor
+    ) -> FactsRecorded:
+        """Record a delegation or its withdrawal, and hold or free what was accepted under it."""
 
     # Events and ledger
     async def changes(self, client: Client, after: int, limit: int) -> Sequence[LedgerEntry]:

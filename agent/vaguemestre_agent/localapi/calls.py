@@ -25,6 +25,26 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchItem:
+    """One document of a batch: its own members, content and media type."""
+
+    client_ref: str
+    idempotency_key: str | None
+    metadata: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The parts of a deposit of several documents."""
+
+    items: tuple[BatchItem, ...]
+    hold: bool
+    send_now: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request, after every check.
 
@@ -35,7 +55,7 @@ class Call:
         os_identity: the system user at the other end, or None when the system does not say.
         path, query, headers: parameters by name, in their types; absent ones are missing.
         body: the JSON body; empty when there is none.
-        upload: the parts, for a deposit.
+        upload, batch: the parts, for a deposit of one or of several.
     """
 
     backend: Backend
@@ -47,6 +67,7 @@ class Call:
     headers: Mapping[str, str]
     body: JsonObject = field(repr=False)
     upload: Upload | None = field(default=None, repr=False)
+    batch: Batch | None = field(default=None, repr=False)
     given_actor: Actor | None = None
 
     @property

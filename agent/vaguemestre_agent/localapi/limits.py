@@ -13,6 +13,7 @@ class ApiLimits:
         body_bytes: largest document: what preparation accepts, so that nothing is taken and then refused for its size.
         metadata_bytes: largest metadata, and largest JSON body.
         parts: most parts of a multipart body.
+        batch: most documents of one batch, together no larger than one document.
         header_line_bytes: longest request line or header.
         headers: most headers.
         header_s: how long a connection may take to send a whole head, or stay idle between two requests.
@@ -31,6 +32,7 @@ class ApiLimits:
     body_bytes: int = 25_000_000
     metadata_bytes: int = 256 * 1024
     parts: int = 8
+    batch: int = 20
     header_line_bytes: int = 8190
     headers: int = 64
     header_s: float = 30.0

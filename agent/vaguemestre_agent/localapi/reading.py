@@ -6,30 +6,33 @@ Owns the bounds; what the metadata mean is not looked at here. Nothing read is e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from vaguemestre_agent.localapi.calls import Upload
+from vaguemestre_agent.localapi.calls import Batch, BatchItem, Upload
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.mapping import actor_from_wire
 from vaguemestre_agent.localapi.refusals import RequestInvalid
-from vaguemestre_api import openapi, wire
+from vaguemestre_api import openapi, wire, wire_facts
 from vaguemestre_api.codec import from_json
-from vaguemestre_api.jsontypes import Json, JsonObject, JsonRefused, parse_object
+from vaguemestre_api.jsontypes import Json, JsonObject, JsonRefused, dump_json, parse_object
 from vaguemestre_core.errors import InvalidInput, StoreError
 from vaguemestre_core.records import Actor
 
 _FORM: Final = "multipart/form-data"
-_PARTS: Final = frozenset({"metadata", "body", "hold", "send_now", "actor"})
+_JSON_PARTS: Final = frozenset({"metadata", "documents", "actor"})
+_FILE_PARTS: Final = frozenset({"body", "bodies"})
+_MANY: Final = "bodies"  # the one part that may be repeated
 _FLAG_BYTES: Final = 8
 _ACTOR_BYTES: Final = 2048
 _CHUNK: Final = 256 * 1024
+_SMALL_PARTS: Final[Mapping[str, int]] = {"actor": _ACTOR_BYTES, "hold": _FLAG_BYTES, "send_now": _FLAG_BYTES}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,8 +56,7 @@ class UploadBudget:
 @dataclass(slots=True, kw_only=True)
 class _Parts:
     found: dict[str, bytes] = field(default_factory=dict)
-    media_type: str = ""
-    total: int = 0
+    files: list[tuple[bytes, str]] = field(default_factory=list)  # content and media type
 
 
 def declared_size(request: web.BaseRequest, largest: int) -> int:
@@ -112,6 +114,50 @@ async def read_upload(request: web.BaseRequest, limits: ApiLimits) -> tuple[Uplo
         InvalidInput: MEDIA_TYPE_UNSUPPORTED, MULTIPART_INVALID (reason), BODY_TOO_LARGE, JSON_INVALID,
             REQUEST_TOO_SLOW, HTTP_MALFORMED.
     """
+    largest = {"metadata": limits.metadata_bytes, "body": limits.body_bytes, **_SMALL_PARTS}
+    parts = await _read_form(request, limits, largest, limits.parts)
+    for name in ("metadata", "body"):
+        if name not in parts.found:
+            raise InvalidInput("MULTIPART_INVALID", reason="missing", pointer=f"/{name}")
+    as_object(parts.found["metadata"], "/metadata")
+    [(body, media_type)] = parts.files
+    upload = Upload(
+        metadata=parts.found["metadata"],
+        body=body,
+        media_type=media_type,
+        hold=_flag(parts, "hold"),
+        send_now=_flag(parts, "send_now"),
+    )
+    return upload, _part_actor(parts)
+
+
+async def read_batch(request: web.BaseRequest, limits: ApiLimits) -> tuple[Batch, Actor | None]:
+    """Return the documents of a batch, and the actor when a part names one. Raises like ``read_upload``."""
+    largest = {"documents": limits.metadata_bytes, _MANY: limits.body_bytes, **_SMALL_PARTS}
+    parts = await _read_form(request, limits, largest, limits.parts + limits.batch)
+    for name in ("documents", _MANY):
+        if name not in parts.found:
+            raise InvalidInput("MULTIPART_INVALID", reason="missing", pointer=f"/{name}")
+    listed = as_object(parts.found["documents"], "/documents")
+    _check_schema(listed, "BatchRequest", "/documents")
+    documents = from_json(wire_facts.BatchRequest, listed).documents
+    if len(documents) != len(parts.files):
+        raise InvalidInput("MULTIPART_INVALID", reason="count", pointer=f"/{_MANY}")
+    items = tuple(
+        BatchItem(
+            client_ref=document.client_ref,
+            idempotency_key=document.idempotency_key,
+            metadata=dump_json(cast("JsonObject", document.metadata)),
+            body=body,
+            media_type=media_type,
+        )
+        for document, (body, media_type) in zip(documents, parts.files, strict=True)
+    )
+    batch = Batch(items=items, hold=_flag(parts, "hold"), send_now=_flag(parts, "send_now"))
+    return batch, _part_actor(parts)
+
+
+async def _read_form(request: web.BaseRequest, limits: ApiLimits, largest: Mapping[str, int], max_parts: int) -> _Parts:
     if request.content_type != _FORM:
         raise InvalidInput("MEDIA_TYPE_UNSUPPORTED", expected=_FORM)
     with _mapped_failures():
@@ -125,31 +171,22 @@ async def read_upload(request: web.BaseRequest, limits: ApiLimits) -> tuple[Uplo
                 )
             except (ValueError, AssertionError):
                 raise InvalidInput("MULTIPART_INVALID", reason="boundary") from None
-            parts = await _collect(reader, limits)
-    for name in ("metadata", "body"):
-        if name not in parts.found:
-            raise InvalidInput("MULTIPART_INVALID", reason="missing", pointer=f"/{name}")
-    as_object(parts.found["metadata"], "/metadata")
-    actor = None
-    if "actor" in parts.found:
-        actor = checked_actor(as_object(parts.found["actor"], "/actor"))
-    return (
-        Upload(
-            metadata=parts.found["metadata"],
-            body=parts.found["body"],
-            media_type=parts.media_type,
-            hold=_flag(parts, "hold"),
-            send_now=_flag(parts, "send_now"),
-        ),
-        actor,
-    )
+            return await _collect(reader, limits, largest, max_parts)
+
+
+def _part_actor(parts: _Parts) -> Actor | None:
+    return checked_actor(as_object(parts.found["actor"], "/actor")) if "actor" in parts.found else None
+
+
+def _check_schema(value: Json, schema: str, pointer: str) -> None:
+    found = list(openapi.schemas().violations(value, openapi.schemas().named(schema), pointer))
+    if found:
+        raise RequestInvalid([(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in found])
 
 
 def checked_actor(value: Json, pointer: str = "/actor") -> Actor:
     """Return the actor that a JSON object names. Raises RequestInvalid with pointers."""
-    found = list(openapi.schemas().violations(value, openapi.schemas().named("Actor"), pointer))
-    if found:
-        raise RequestInvalid([(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in found])
+    _check_schema(value, "Actor", pointer)
     return actor_from_wire(from_json(wire.Actor, value))
 
 
@@ -165,15 +202,9 @@ def header_actor(value: str) -> Actor:
     return checked_actor(members, "/header/Vaguemestre-Actor")
 
 
-async def _collect(reader: MultipartReader, limits: ApiLimits) -> _Parts:
+async def _collect(reader: MultipartReader, limits: ApiLimits, largest: Mapping[str, int], max_parts: int) -> _Parts:
     parts = _Parts()
-    largest = {
-        "metadata": limits.metadata_bytes,
-        "body": limits.body_bytes,
-        "actor": _ACTOR_BYTES,
-        "hold": _FLAG_BYTES,
-        "send_now": _FLAG_BYTES,
-    }
+    files_left = limits.body_bytes
     count = 0
     while True:
         async with asyncio.timeout(limits.read_s):
@@ -181,31 +212,37 @@ async def _collect(reader: MultipartReader, limits: ApiLimits) -> _Parts:
         if part is None:
             return parts
         count += 1
-        if count > limits.parts:
-            raise InvalidInput("MULTIPART_INVALID", reason="too_many_parts", max_parts=limits.parts)
-        if not isinstance(part, BodyPartReader) or part.name not in _PARTS:
+        if count > max_parts:
+            raise InvalidInput("MULTIPART_INVALID", reason="too_many_parts", max_parts=max_parts)
+        if not isinstance(part, BodyPartReader) or part.name is None or part.name not in largest:
             raise InvalidInput("MULTIPART_INVALID", reason="unknown_part")
-        if part.name in parts.found:
+        if part.name in parts.found and part.name != _MANY:
             raise InvalidInput("MULTIPART_INVALID", reason="part_twice", pointer=f"/{part.name}")
         if "Content-Encoding" in part.headers or "Content-Transfer-Encoding" in part.headers:
             raise InvalidInput("CONTENT_ENCODING_UNSUPPORTED")
         _check_media_type(part)
-        parts.found[part.name] = await _read_part(part, largest[part.name], limits.read_s)
-        if part.name == "body":
-            parts.media_type = _media_type(part)
+        name = part.name
+        if name in _FILE_PARTS:
+            content = await _read_part(part, files_left, limits)
+            files_left -= len(content)
+            parts.files.append((content, _media_type(part)))
+            parts.found[name] = b""
+        else:
+            parts.found[name] = await _read_part(part, largest[name], limits)
 
 
-async def _read_part(part: BodyPartReader, largest: int, read_s: float) -> bytes:
+async def _read_part(part: BodyPartReader, largest: int, limits: ApiLimits) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
-        async with asyncio.timeout(read_s):
+        async with asyncio.timeout(limits.read_s):
             chunk = await part.read_chunk(_CHUNK)
         if not chunk:
             return b"".join(chunks)
         size += len(chunk)
         if size > largest:
-            raise InvalidInput("BODY_TOO_LARGE", max_bytes=largest, pointer=f"/{part.name}")
+            most = limits.body_bytes if part.name in _FILE_PARTS else largest
+            raise InvalidInput("BODY_TOO_LARGE", max_bytes=most, pointer=f"/{part.name}")
         chunks.append(chunk)
 
 
@@ -215,10 +252,10 @@ def _media_type(part: BodyPartReader) -> str:
 
 def _check_media_type(part: BodyPartReader) -> None:
     declared = _media_type(part)
-    if part.name in {"metadata", "actor"} and declared != "application/json":
+    if part.name in _JSON_PARTS and declared != "application/json":
         raise InvalidInput("MEDIA_TYPE_UNSUPPORTED", expected="application/json", pointer=f"/{part.name}")
-    if part.name == "body" and not declared:
-        raise InvalidInput("MEDIA_TYPE_UNSUPPORTED", expected="application/pdf", pointer="/body")
+    if part.name in _FILE_PARTS and not declared:
+        raise InvalidInput("MEDIA_TYPE_UNSUPPORTED", expected="application/pdf", pointer=f"/{part.name}")
 
 
 def _flag(parts: _Parts, name: str) -> bool:

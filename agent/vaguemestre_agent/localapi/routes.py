@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import handlers, keeping
+from vaguemestre_agent.localapi import fact_handlers, handlers, keeping
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -43,6 +43,7 @@ class Route:
 _R: Final = Scope.READ
 _E: Final = Scope.ENQUEUE
 _C: Final = Scope.CONTROL
+_I: Final = Scope.IDENTITY
 _A: Final = Scope.ADMIN
 
 TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
@@ -52,6 +53,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/pairing/open", _A, "openPairing", handlers.open_pairing),
     ("GET", "/v1/clients", _A, "listClients", handlers.list_clients),
     ("DELETE", "/v1/clients/{client_id}", _A, "revokeClient", handlers.revoke_client),
+    ("POST", "/v1/documents", _E, "putDocuments", fact_handlers.put_documents),
     ("PUT", "/v1/documents/{client_ref}", _E, "putDocument", handlers.put_document),
     ("GET", "/v1/documents/{client_ref}", _R, "getDocument", handlers.get_document),
     ("GET", "/v1/orders", _R, "listOrders", handlers.list_orders),
@@ -71,6 +73,17 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/orders/{order_id}/resolve", _C, "resolveOrder", handlers.resolve_order),
     ("POST", "/v1/reconcile", _R, "reconcile", handlers.reconcile),
     ("PUT", "/v1/context/patient", _E, "setPatientContext", handlers.set_patient_context),
+    ("GET", "/v1/patients/{patient_ref}/consents", _I, "getConsents", fact_handlers.get_consents),
+    ("POST", "/v1/patients/{patient_ref}/consents", _I, "recordConsents", fact_handlers.record_consents),
+    (
+        "POST",
+        "/v1/patients/{patient_ref}/identity-events",
+        _I,
+        "recordIdentityEvent",
+        fact_handlers.record_identity_event,
+    ),
+    ("GET", "/v1/delegations", _R, "getDelegations", fact_handlers.get_delegations),
+    ("POST", "/v1/delegations", _C, "delegate", fact_handlers.delegate),
     ("GET", "/v1/events", _R, "streamEvents", None),
     ("GET", "/v1/session", _R, "getSession", handlers.get_session),
     ("POST", "/v1/session", _C, "openSession", handlers.open_session),

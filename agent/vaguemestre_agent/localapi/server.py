@@ -207,10 +207,12 @@ class LocalApi:
         self, request: web.BaseRequest, match: Match, values: _Values, client: Client | None, identity: str | None
     ) -> Call:
         operation = match.route.operation
-        upload = None
+        upload, batch = None, None
         body: JsonObject = {}
         actor: Actor | None = None
-        if operation.is_upload:
+        if operation.is_batch:
+            batch, actor = await reading.read_batch(request, self.limits)
+        elif operation.is_upload:
             upload, actor = await reading.read_upload(request, self.limits)
         else:
             given = await reading.read_json(request, self.limits)
@@ -231,6 +233,7 @@ class LocalApi:
             headers=values.headers,
             body=body,
             upload=upload,
+            batch=batch,
             given_actor=_one_actor(request.headers.get(ACTOR_HEADER), actor, needed=operation.has_actor),
         )
 

@@ -9,6 +9,8 @@ from typing import Final
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import order_items
+from vaguemestre_agent.services.facts import Delegation, FactService, Identifiers, PatientWishes
+from vaguemestre_agent.services.history import BatchOutcome, HistoryService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -16,6 +18,8 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.errors import InvalidInput, StoreError
+from vaguemestre_core.facts import Care, FactsRecorded, IdentityEvent, NewFact
+from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import ClientId, OrderId
 from vaguemestre_core.ports import ClockPort, StorePort
 from vaguemestre_core.records import (
@@ -44,6 +48,8 @@ class AgentBackend:
     store: StorePort
     client_service: ClientService
     intake: IntakeService
+    history: HistoryService
+    fact_service: FactService
     order_service: OrderService
     sessions: SessionService
     keeping: KeepingService
@@ -92,6 +98,10 @@ class AgentBackend:
     async def put_document(self, client: Client, upload: DocumentUpload) -> Accepted:
         """Check and accept a document."""
         return await self.intake.put_document(client, upload)
+
+    async def put_documents(self, client: Client, uploads: Sequence[DocumentUpload]) -> Sequence[BatchOutcome]:
+        """Accept documents of earlier episodes."""
+        return await self.history.put_documents(client, uploads)
 
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
         """Return the orders of a document, newest first."""
@@ -150,6 +160,42 @@ class AgentBackend:
         moved = await self.store.patient_left(client.client_id, self.clock.now())
         self.dispatch_wake.ring()
         return moved
+
+    async def patient_wishes(self, client: Client, reference: str, care: Care) -> PatientWishes:
+        """Return what a patient said."""
+        return await self.fact_service.wishes(client, reference, care)
+
+    async def record_wishes(
+        self, client: Client, reference: str, identifiers: Identifiers, wishes: Sequence[NewFact], actor: Actor
+    ) -> FactsRecorded:
+        """Record wishes, and hold or free what waits."""
+        return await self.fact_service.record_wishes(client, reference, identifiers, wishes, actor)
+
+    async def record_identity_event(
+        self,
+        client: Client,
+        reference: str,
+        event: IdentityEvent,
+        *,
+        identifiers: Identifiers,
+        former: Identifiers,
+        status: IdentityStatus | None,
+        actor: Actor,
+    ) -> FactsRecorded:
+        """Record a change of identity."""
+        return await self.fact_service.record_identity_event(
+            client, reference, event, identifiers=identifiers, former=former, status=status, actor=actor
+        )
+
+    async def delegations(self, professional: str) -> Sequence[Delegation]:
+        """Return a professional's last words."""
+        return await self.fact_service.delegations(professional)
+
+    async def delegate(
+        self, client: Client, professional: str, station: str, type_code: str | None, *, granted: bool, actor: Actor
+    ) -> FactsRecorded:
+        """Record a delegation or its withdrawal."""
+        return await self.fact_service.delegate(client, professional, station, type_code, granted=granted, actor=actor)
 
     async def changes(self, client: Client, after: int, limit: int) -> Sequence[LedgerEntry]:
         """Return the numbered changes visible to the client."""

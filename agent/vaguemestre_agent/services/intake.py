@@ -47,23 +47,30 @@ class IntakeService:
             Forbidden: PRODUCT_PROFILE_MISSING.
             Conflict, StoreError: see ``StorePort.accept``. One that corrects what left waits for its verdict.
         """
+        version = await self.store.fact_version()
+        _refuse(self.examined(client, upload))
+        return await self.store.accept(self._acceptance(client, upload, _summary(upload), version))
+
+    def examined(self, client: Client, upload: DocumentUpload) -> tuple[GuardAnswer, ...]:
+        """Return what the guards say of a document by itself; what facts say of it, the store asks when it accepts it.
+
+        Raises:
+            InvalidInput: see ``put_document``.
+            Forbidden: PRODUCT_PROFILE_MISSING.
+        """
         _check_reference(upload.client_ref)
         if client.product is None:
             raise Forbidden("PRODUCT_PROFILE_MISSING")
-        summary = _summary(upload)
-        version = await self.store.fact_version()
-        facts = keep(self._kept(summary))
-        view = FactView(version=version)
-        looked_at = guard_input(OrderKind.DMP_SUBMIT, facts, view, accepted_under=version, has_product_reference=True)
-        _refuse(examine(looked_at))
-        return await self.store.accept(self._acceptance(client, upload, summary, facts, version))
+        facts, nothing_told = keep(self._kept(_summary(upload))), FactView(version=0)
+        return examine(
+            guard_input(OrderKind.DMP_SUBMIT, facts, nothing_told, accepted_under=0, has_product_reference=True)
+        )
 
     def _acceptance(
         self,
         client: Client,
         upload: DocumentUpload,
         summary: DocumentSummary,
-        facts: str,
         fact_version: int,
     ) -> Acceptance:
         assert client.product is not None
@@ -88,7 +95,7 @@ class IntakeService:
             set_id=oid_under(root, self.random.bits(100)),
             unique_id=oid_under(root, self.random.bits(100)),
             type_code=summary.type_code,
-            facts=facts,
+            facts=keep(self._kept(summary)),
             metadata=upload.metadata,
             body=upload.body,
             media_type=upload.media_type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from vaguemestre_api.clientgen.description import Answer, Call, Description, Kind, Type
+from vaguemestre_api.clientgen.description import Answer, Call, Description, Field, Kind, Type
 from vaguemestre_api.clientgen.naming import camel, comment
 
 
@@ -58,7 +58,7 @@ def _method(call: Call) -> str:
     if call.query_fields:
         parts.append("query")
     if call.form:
-        listed = (f'["{f.name}", "{_part_kind(f.type)}", form.{f.name}]' for f in call.form)
+        listed = (_part(f) for f in call.form)
         parts.append("form: [" + ", ".join(listed) + "]")
     elif call.request:
         parts.append("request")
@@ -70,6 +70,14 @@ def _method(call: Call) -> str:
             f"{head}  {call.name}({arguments}) {{\n    return this.#stream(ROUTES.{call.name}, {given}, options);\n  }}"
         )
     return f"{head}  {call.name}({arguments}) {{\n    return this.#call(ROUTES.{call.name}, {given}, options);\n  }}"
+
+
+def _part(item: Field) -> str:
+    """Return one part of a form; a list is one part for each of its items."""
+    if item.type.kind is Kind.LIST and item.type.item is not None:
+        kind = _part_kind(item.type.item)
+        return f'...(form.{item.name} ?? []).map((part) => ["{item.name}", "{kind}", part])'
+    return f'["{item.name}", "{_part_kind(item.type)}", form.{item.name}]'
 
 
 def _part_kind(kind: Type) -> str:

@@ -147,6 +147,12 @@ namespace Vaguemestre
         {
             Form = Form ?? new MemoryStream();
             if (value == null) return this;
+            var files = value as IEnumerable<FilePart>;
+            if (files != null)
+            {
+                foreach (var one in files) Part(name, one);
+                return this;
+            }
             var head = "--" + Boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"";
             byte[] content;
             var file = value as FilePart;

@@ -149,6 +149,12 @@ namespace Vaguemestre
         {
             Form = Form ?? new MemoryStream();
             if (value == null) return this;
+            var files = value as IEnumerable<FilePart>;
+            if (files != null)
+            {
+                foreach (var one in files) Part(name, one);
+                return this;
+            }
             var head = "--" + Boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"";
             byte[] content;
             var file = value as FilePart;
@@ -478,6 +484,12 @@ namespace Vaguemestre
             Send(Routes.RevokeClient, new Call().InPath("client_id", clientId), options);
         }
 
+        /// <summary>Déposer des documents d'épisodes antérieurs (INS qualifiée, sinon aucun).</summary>
+        public BatchAccepted PutDocuments(object documents, List<FilePart> bodies, bool? hold = null, bool? sendNow = null, CallOptions options = null)
+        {
+            return BatchAccepted.FromJson(Ask(Routes.PutDocuments, new Call().Part("documents", JsonText.Of(documents)).Part("bodies", bodies).Part("hold", hold).Part("send_now", sendNow), options));
+        }
+
         /// <summary>Où en est un document.</summary>
         public Document GetDocument(string clientRef, CallOptions options = null)
         {
@@ -556,6 +568,36 @@ namespace Vaguemestre
             return PatientContext.FromJson(Ask(Routes.SetPatientContext, new Call().With(request), options));
         }
 
+        /// <summary>Ce que le patient a dit, et ce qui est permis.</summary>
+        public Consents GetConsents(string patientRef, string episode = null, string careTeam = null, CallOptions options = null)
+        {
+            return Consents.FromJson(Ask(Routes.GetConsents, new Call().InPath("patient_ref", patientRef).InQuery("episode", episode).InQuery("care_team", careTeam), options));
+        }
+
+        /// <summary>Enregistrer consentements et oppositions : ce qui attend est bloqué ou libéré aussitôt.</summary>
+        public FactsRecorded RecordConsents(string patientRef, ConsentRequest request, CallOptions options = null)
+        {
+            return FactsRecorded.FromJson(Ask(Routes.RecordConsents, new Call().InPath("patient_ref", patientRef).With(request), options));
+        }
+
+        /// <summary>Dire qu'une identité a changé : ce qui attend est bloqué, des suppressions sont proposées.</summary>
+        public FactsRecorded RecordIdentityEvent(string patientRef, IdentityEventRequest request, CallOptions options = null)
+        {
+            return FactsRecorded.FromJson(Ask(Routes.RecordIdentityEvent, new Call().InPath("patient_ref", patientRef).With(request), options));
+        }
+
+        /// <summary>Délégations d'un professionnel.</summary>
+        public DelegationList GetDelegations(string professional, CallOptions options = null)
+        {
+            return DelegationList.FromJson(Ask(Routes.GetDelegations, new Call().InQuery("professional", professional), options));
+        }
+
+        /// <summary>Accorder ou retirer une délégation à un poste.</summary>
+        public FactsRecorded Delegate(DelegationRequest request, CallOptions options = null)
+        {
+            return FactsRecorded.FromJson(Ask(Routes.Delegate, new Call().With(request), options));
+        }
+
         /// <summary>Flux : état initial puis changements numérotés (SSE).</summary>
         public IEnumerable<StreamItem> StreamEvents(long? after = null, CallOptions options = null)
         {
@@ -624,6 +666,7 @@ namespace Vaguemestre
             internal static readonly Route OpenPairing = new Route { Name = "openPairing", Method = "POST", Path = "/v1/pairing/open", Statuses = new[] { 201 }, HasActor = true };
             internal static readonly Route ListClients = new Route { Name = "listClients", Method = "GET", Path = "/v1/clients", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route RevokeClient = new Route { Name = "revokeClient", Method = "DELETE", Path = "/v1/clients/{client_id}", Statuses = new[] { 204 }, HasActor = true };
+            internal static readonly Route PutDocuments = new Route { Name = "putDocuments", Method = "POST", Path = "/v1/documents", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route GetDocument = new Route { Name = "getDocument", Method = "GET", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route PutDocument = new Route { Name = "putDocument", Method = "PUT", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200, 201 }, HasActor = true, TakesKey = true, IsRepeatable = true };
             internal static readonly Route ListOrders = new Route { Name = "listOrders", Method = "GET", Path = "/v1/orders", Statuses = new[] { 200 }, IsRepeatable = true };
@@ -637,6 +680,11 @@ namespace Vaguemestre
             internal static readonly Route ResolveOrder = new Route { Name = "resolveOrder", Method = "POST", Path = "/v1/orders/{order_id}/resolve", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route Reconcile = new Route { Name = "reconcile", Method = "POST", Path = "/v1/reconcile", Statuses = new[] { 200 } };
             internal static readonly Route SetPatientContext = new Route { Name = "setPatientContext", Method = "PUT", Path = "/v1/context/patient", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route GetConsents = new Route { Name = "getConsents", Method = "GET", Path = "/v1/patients/{patient_ref}/consents", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route RecordConsents = new Route { Name = "recordConsents", Method = "POST", Path = "/v1/patients/{patient_ref}/consents", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route RecordIdentityEvent = new Route { Name = "recordIdentityEvent", Method = "POST", Path = "/v1/patients/{patient_ref}/identity-events", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route GetDelegations = new Route { Name = "getDelegations", Method = "GET", Path = "/v1/delegations", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route Delegate = new Route { Name = "delegate", Method = "POST", Path = "/v1/delegations", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route StreamEvents = new Route { Name = "streamEvents", Method = "GET", Path = "/v1/events", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route GetSession = new Route { Name = "getSession", Method = "GET", Path = "/v1/session", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route AdoptSession = new Route { Name = "adoptSession", Method = "PUT", Path = "/v1/session", Statuses = new[] { 200 }, HasActor = true };
@@ -2601,6 +2649,594 @@ namespace Vaguemestre
             Get.Put(members, "support_id", SupportId);
             Get.Put(members, "params", Params);
             Get.Put(members, "errors", Errors);
+            return members;
+        }
+    }
+
+    /// <summary>Matricule INS et OID de son autorité.</summary>
+    public sealed class InsIdentifier : IJsonModel
+    {
+        /// <summary>15 caractères, clé comprise.</summary>
+        public string Matricule { get; set; }
+        /// <summary>OID de l'autorité d'affectation.</summary>
+        public string Oid { get; set; }
+
+        internal static InsIdentifier FromJson(object value)
+        {
+            var members = Get.Members(value, "InsIdentifier");
+            return new InsIdentifier
+            {
+                Matricule = Get.Needed<string>(members, "matricule", Get.Text),
+                Oid = Get.Needed<string>(members, "oid", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "matricule", Matricule);
+            Get.Put(members, "oid", Oid);
+            return members;
+        }
+    }
+
+    /// <summary>Numéro du patient dans le cabinet (IPP).</summary>
+    public sealed class LocalIdentifier : IJsonModel
+    {
+        /// <summary>Valeur.</summary>
+        public string Value { get; set; }
+        /// <summary>OID du domaine.</summary>
+        public string Oid { get; set; }
+
+        internal static LocalIdentifier FromJson(object value)
+        {
+            var members = Get.Members(value, "LocalIdentifier");
+            return new LocalIdentifier
+            {
+                Value = Get.Needed<string>(members, "value", Get.Text),
+                Oid = Get.Needed<string>(members, "oid", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "value", Value);
+            Get.Put(members, "oid", Oid);
+            return members;
+        }
+    }
+
+    /// <summary>Identifiants d'un patient : ils ne sont gardés que sous pseudonyme, et désignent la même personne.</summary>
+    public sealed class PatientIdentifiers : IJsonModel
+    {
+        public InsIdentifier Ins { get; set; }
+        public LocalIdentifier LocalId { get; set; }
+
+        internal static PatientIdentifiers FromJson(object value)
+        {
+            var members = Get.Members(value, "PatientIdentifiers");
+            return new PatientIdentifiers
+            {
+                Ins = Get.Maybe<InsIdentifier>(members, "ins", InsIdentifier.FromJson),
+                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", LocalIdentifier.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "ins", Ins);
+            Get.Put(members, "local_id", LocalId);
+            return members;
+        }
+    }
+
+    /// <summary>Souhait du patient, sans motif.</summary>
+    public sealed class NewWish : IJsonModel
+    {
+        /// <summary>Alimentation du DMP, consultation du DMP, messages au patient, messages aux professionnels. Valeurs : feeding, consultation, mss_patient, mss_professionals.</summary>
+        public string About { get; set; }
+        /// <summary>Accordé ; false : refusé (opposition pour l'alimentation).</summary>
+        public bool Granted { get; set; }
+        /// <summary>Épisode de soins, référence opaque du logiciel ; absent : tous.</summary>
+        public string Episode { get; set; }
+        /// <summary>Équipe de soins, Struct_IdNat ; absent : toutes.</summary>
+        public string CareTeam { get; set; }
+
+        internal static NewWish FromJson(object value)
+        {
+            var members = Get.Members(value, "NewWish");
+            return new NewWish
+            {
+                About = Get.Needed<string>(members, "about", Get.Text),
+                Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
+                Episode = Get.Maybe<string>(members, "episode", Get.Text),
+                CareTeam = Get.Maybe<string>(members, "care_team", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "about", About);
+            Get.Put(members, "granted", Granted);
+            Get.Put(members, "episode", Episode);
+            Get.Put(members, "care_team", CareTeam);
+            return members;
+        }
+    }
+
+    /// <summary>Souhaits d'un patient. Aucun motif n'est demandé : un champ de plus est refusé.</summary>
+    public sealed class ConsentRequest : IJsonModel
+    {
+        /// <summary>Souhaits.</summary>
+        public List<NewWish> Wishes { get; set; }
+        public PatientIdentifiers Identifiers { get; set; }
+        public Actor Actor { get; set; }
+
+        internal static ConsentRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "ConsentRequest");
+            return new ConsentRequest
+            {
+                Wishes = Get.Needed<List<NewWish>>(members, "wishes", v => Get.Items<NewWish>(v, NewWish.FromJson)),
+                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", PatientIdentifiers.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "wishes", Wishes);
+            Get.Put(members, "identifiers", Identifiers);
+            Get.Put(members, "actor", Actor);
+            return members;
+        }
+    }
+
+    /// <summary>Souhait enregistré.</summary>
+    public sealed class Wish : IJsonModel
+    {
+        /// <summary>Ce dont il s'agit. Valeurs : feeding, consultation, mss_patient, mss_professionals.</summary>
+        public string About { get; set; }
+        /// <summary>Accordé.</summary>
+        public bool Granted { get; set; }
+        /// <summary>Quand il a été dit.</summary>
+        public string At { get; set; }
+        public Actor Actor { get; set; }
+        /// <summary>Version des faits du poste.</summary>
+        public long Version { get; set; }
+        /// <summary>Épisode de soins, nul : tous.</summary>
+        public string Episode { get; set; }
+        /// <summary>Équipe de soins, nul : toutes.</summary>
+        public string CareTeam { get; set; }
+
+        internal static Wish FromJson(object value)
+        {
+            var members = Get.Members(value, "Wish");
+            return new Wish
+            {
+                About = Get.Needed<string>(members, "about", Get.Text),
+                Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
+                At = Get.Needed<string>(members, "at", Get.Text),
+                Actor = Get.Needed<Actor>(members, "actor", Actor.FromJson),
+                Version = Get.Needed<long>(members, "version", Get.Integer),
+                Episode = Get.Maybe<string>(members, "episode", Get.Text),
+                CareTeam = Get.Maybe<string>(members, "care_team", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "about", About);
+            Get.Put(members, "granted", Granted);
+            Get.Put(members, "at", At);
+            Get.Put(members, "actor", Actor);
+            Get.Put(members, "version", Version);
+            Get.Put(members, "episode", Episode);
+            Get.Put(members, "care_team", CareTeam);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qu'un patient a dit, et ce qui est permis maintenant.</summary>
+    public sealed class Consents : IJsonModel
+    {
+        /// <summary>Référence opaque du patient chez le logiciel.</summary>
+        public string PatientRef { get; set; }
+        /// <summary>Alimenter le DMP est permis.</summary>
+        public bool Feeding { get; set; }
+        /// <summary>Consulter le DMP est permis.</summary>
+        public bool Consultation { get; set; }
+        /// <summary>Un message au patient est permis.</summary>
+        public bool MssPatient { get; set; }
+        /// <summary>Un message aux professionnels est permis.</summary>
+        public bool MssProfessionals { get; set; }
+        /// <summary>Dernier souhait de chaque sorte, épisode et équipe.</summary>
+        public List<Wish> Wishes { get; set; }
+
+        internal static Consents FromJson(object value)
+        {
+            var members = Get.Members(value, "Consents");
+            return new Consents
+            {
+                PatientRef = Get.Needed<string>(members, "patient_ref", Get.Text),
+                Feeding = Get.Needed<bool>(members, "feeding", Get.Boolean),
+                Consultation = Get.Needed<bool>(members, "consultation", Get.Boolean),
+                MssPatient = Get.Needed<bool>(members, "mss_patient", Get.Boolean),
+                MssProfessionals = Get.Needed<bool>(members, "mss_professionals", Get.Boolean),
+                Wishes = Get.Needed<List<Wish>>(members, "wishes", v => Get.Items<Wish>(v, Wish.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "patient_ref", PatientRef);
+            Get.Put(members, "feeding", Feeding);
+            Get.Put(members, "consultation", Consultation);
+            Get.Put(members, "mss_patient", MssPatient);
+            Get.Put(members, "mss_professionals", MssProfessionals);
+            Get.Put(members, "wishes", Wishes);
+            return members;
+        }
+    }
+
+    /// <summary>Document qui est au DMP, ou peut y être, sous une identité qui a changé : sa suppression est proposée, jamais faite.</summary>
+    public sealed class ProposedDeletion : IJsonModel
+    {
+        /// <summary>Ordre.</summary>
+        public string OrderId { get; set; }
+        /// <summary>Référence du document.</summary>
+        public string ClientRef { get; set; }
+        /// <summary>uniqueId.</summary>
+        public string UniqueId { get; set; }
+        /// <summary>État de l'ordre.</summary>
+        public string State { get; set; }
+
+        internal static ProposedDeletion FromJson(object value)
+        {
+            var members = Get.Members(value, "ProposedDeletion");
+            return new ProposedDeletion
+            {
+                OrderId = Get.Needed<string>(members, "order_id", Get.Text),
+                ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
+                UniqueId = Get.Needed<string>(members, "unique_id", Get.Text),
+                State = Get.Needed<string>(members, "state", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "order_id", OrderId);
+            Get.Put(members, "client_ref", ClientRef);
+            Get.Put(members, "unique_id", UniqueId);
+            Get.Put(members, "state", State);
+            return members;
+        }
+    }
+
+    /// <summary>Effet d'un fait sur les ordres visibles du logiciel, dans la même transaction.</summary>
+    public sealed class FactsRecorded : IJsonModel
+    {
+        /// <summary>Version des faits du poste.</summary>
+        public long Version { get; set; }
+        /// <summary>Ordres bloqués.</summary>
+        public List<string> Held { get; set; }
+        /// <summary>Ordres libérés.</summary>
+        public List<string> Freed { get; set; }
+        /// <summary>Suppressions proposées.</summary>
+        public List<ProposedDeletion> Deletions { get; set; }
+
+        internal static FactsRecorded FromJson(object value)
+        {
+            var members = Get.Members(value, "FactsRecorded");
+            return new FactsRecorded
+            {
+                Version = Get.Needed<long>(members, "version", Get.Integer),
+                Held = Get.Needed<List<string>>(members, "held", v => Get.Items<string>(v, Get.Text)),
+                Freed = Get.Needed<List<string>>(members, "freed", v => Get.Items<string>(v, Get.Text)),
+                Deletions = Get.Needed<List<ProposedDeletion>>(members, "deletions", v => Get.Items<ProposedDeletion>(v, ProposedDeletion.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "version", Version);
+            Get.Put(members, "held", Held);
+            Get.Put(members, "freed", Freed);
+            Get.Put(members, "deletions", Deletions);
+            return members;
+        }
+    }
+
+    /// <summary>Changement d'une identité dans le logiciel.</summary>
+    public sealed class IdentityEventRequest : IJsonModel
+    {
+        /// <summary>Trait strict changé, matricule changé, fusion de deux dossiers, statut changé. Valeurs : trait_changed, matricule_changed, merged, status_changed.</summary>
+        public string Event { get; set; }
+        public PatientIdentifiers Identifiers { get; set; }
+        public PatientIdentifiers Former { get; set; }
+        /// <summary>Statut de l'identité désormais. Valeurs : provisoire, validée, récupérée, qualifiée.</summary>
+        public string IdentityStatus { get; set; }
+        public Actor Actor { get; set; }
+
+        internal static IdentityEventRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "IdentityEventRequest");
+            return new IdentityEventRequest
+            {
+                Event = Get.Needed<string>(members, "event", Get.Text),
+                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", PatientIdentifiers.FromJson),
+                Former = Get.Maybe<PatientIdentifiers>(members, "former", PatientIdentifiers.FromJson),
+                IdentityStatus = Get.Maybe<string>(members, "identity_status", Get.Text),
+                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "event", Event);
+            Get.Put(members, "identifiers", Identifiers);
+            Get.Put(members, "former", Former);
+            Get.Put(members, "identity_status", IdentityStatus);
+            Get.Put(members, "actor", Actor);
+            return members;
+        }
+    }
+
+    /// <summary>Délégation d'un professionnel, ou son retrait.</summary>
+    public sealed class DelegationRequest : IJsonModel
+    {
+        /// <summary>PS_IdNat.</summary>
+        public string Professional { get; set; }
+        /// <summary>Poste.</summary>
+        public string Station { get; set; }
+        /// <summary>Accordée ; false : retirée.</summary>
+        public bool Granted { get; set; }
+        /// <summary>Type de document (LOINC) ; absent : tous.</summary>
+        public string TypeCode { get; set; }
+        public Actor Actor { get; set; }
+
+        internal static DelegationRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "DelegationRequest");
+            return new DelegationRequest
+            {
+                Professional = Get.Needed<string>(members, "professional", Get.Text),
+                Station = Get.Needed<string>(members, "station", Get.Text),
+                Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
+                TypeCode = Get.Maybe<string>(members, "type_code", Get.Text),
+                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "professional", Professional);
+            Get.Put(members, "station", Station);
+            Get.Put(members, "granted", Granted);
+            Get.Put(members, "type_code", TypeCode);
+            Get.Put(members, "actor", Actor);
+            return members;
+        }
+    }
+
+    /// <summary>Dernier mot d'un professionnel sur un poste et un type.</summary>
+    public sealed class Delegation : IJsonModel
+    {
+        /// <summary>PS_IdNat.</summary>
+        public string Professional { get; set; }
+        /// <summary>Poste.</summary>
+        public string Station { get; set; }
+        /// <summary>Accordée.</summary>
+        public bool Granted { get; set; }
+        /// <summary>Quand.</summary>
+        public string At { get; set; }
+        public Actor Actor { get; set; }
+        /// <summary>Version des faits du poste.</summary>
+        public long Version { get; set; }
+        /// <summary>Type de document, nul : tous.</summary>
+        public string TypeCode { get; set; }
+
+        internal static Delegation FromJson(object value)
+        {
+            var members = Get.Members(value, "Delegation");
+            return new Delegation
+            {
+                Professional = Get.Needed<string>(members, "professional", Get.Text),
+                Station = Get.Needed<string>(members, "station", Get.Text),
+                Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
+                At = Get.Needed<string>(members, "at", Get.Text),
+                Actor = Get.Needed<Actor>(members, "actor", Actor.FromJson),
+                Version = Get.Needed<long>(members, "version", Get.Integer),
+                TypeCode = Get.Maybe<string>(members, "type_code", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "professional", Professional);
+            Get.Put(members, "station", Station);
+            Get.Put(members, "granted", Granted);
+            Get.Put(members, "at", At);
+            Get.Put(members, "actor", Actor);
+            Get.Put(members, "version", Version);
+            Get.Put(members, "type_code", TypeCode);
+            return members;
+        }
+    }
+
+    /// <summary>Délégations d'un professionnel.</summary>
+    public sealed class DelegationList : IJsonModel
+    {
+        /// <summary>Délégations.</summary>
+        public List<Delegation> Delegations { get; set; }
+
+        internal static DelegationList FromJson(object value)
+        {
+            var members = Get.Members(value, "DelegationList");
+            return new DelegationList
+            {
+                Delegations = Get.Needed<List<Delegation>>(members, "delegations", v => Get.Items<Delegation>(v, Delegation.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "delegations", Delegations);
+            return members;
+        }
+    }
+
+    /// <summary>Un document d'un lot ; son contenu est la partie « bodies » de même rang.</summary>
+    public sealed class BatchDocument : IJsonModel
+    {
+        /// <summary>Référence du document chez le logiciel.</summary>
+        public string ClientRef { get; set; }
+        /// <summary>Métadonnées (schéma de metadata_schema.json).</summary>
+        public object Metadata { get; set; }
+        /// <summary>Clé de la demande pour ce document.</summary>
+        public string IdempotencyKey { get; set; }
+
+        internal static BatchDocument FromJson(object value)
+        {
+            var members = Get.Members(value, "BatchDocument");
+            return new BatchDocument
+            {
+                ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
+                Metadata = Get.Needed<object>(members, "metadata", Get.Any),
+                IdempotencyKey = Get.Maybe<string>(members, "idempotency_key", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "client_ref", ClientRef);
+            Get.Put(members, "metadata", Metadata);
+            Get.Put(members, "idempotency_key", IdempotencyKey);
+            return members;
+        }
+    }
+
+    /// <summary>Documents d'épisodes antérieurs, dans l'ordre de leurs contenus.</summary>
+    public sealed class BatchRequest : IJsonModel
+    {
+        /// <summary>Documents.</summary>
+        public List<BatchDocument> Documents { get; set; }
+
+        internal static BatchRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "BatchRequest");
+            return new BatchRequest
+            {
+                Documents = Get.Needed<List<BatchDocument>>(members, "documents", v => Get.Items<BatchDocument>(v, BatchDocument.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "documents", Documents);
+            return members;
+        }
+    }
+
+    /// <summary>Ce que devient un document du lot : accepté, ou refusé sans rien changer.</summary>
+    public sealed class BatchOutcome : IJsonModel
+    {
+        /// <summary>Référence du document.</summary>
+        public string ClientRef { get; set; }
+        /// <summary>Accepté : durable.</summary>
+        public DocumentAccepted Accepted { get; set; }
+        /// <summary>Refusé.</summary>
+        public BatchRefusal Refused { get; set; }
+
+        internal static BatchOutcome FromJson(object value)
+        {
+            var members = Get.Members(value, "BatchOutcome");
+            return new BatchOutcome
+            {
+                ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
+                Accepted = Get.Maybe<DocumentAccepted>(members, "accepted", DocumentAccepted.FromJson),
+                Refused = Get.Maybe<BatchRefusal>(members, "refused", BatchRefusal.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "client_ref", ClientRef);
+            Get.Put(members, "accepted", Accepted);
+            Get.Put(members, "refused", Refused);
+            return members;
+        }
+    }
+
+    /// <summary>Pourquoi un document du lot est refusé.</summary>
+    public sealed class BatchRefusal : IJsonModel
+    {
+        /// <summary>Code stable.</summary>
+        public string Code { get; set; }
+        /// <summary>Phrase.</summary>
+        public string Title { get; set; }
+        /// <summary>Ce que la personne peut faire.</summary>
+        public string Action { get; set; }
+        /// <summary>Endroits en cause, dans ses métadonnées.</summary>
+        public List<Finding> Errors { get; set; }
+
+        internal static BatchRefusal FromJson(object value)
+        {
+            var members = Get.Members(value, "BatchRefusal");
+            return new BatchRefusal
+            {
+                Code = Get.Needed<string>(members, "code", Get.Text),
+                Title = Get.Needed<string>(members, "title", Get.Text),
+                Action = Get.Needed<string>(members, "action", Get.Text),
+                Errors = Get.Needed<List<Finding>>(members, "errors", v => Get.Items<Finding>(v, Finding.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "code", Code);
+            Get.Put(members, "title", Title);
+            Get.Put(members, "action", Action);
+            Get.Put(members, "errors", Errors);
+            return members;
+        }
+    }
+
+    /// <summary>Réponse à un lot.</summary>
+    public sealed class BatchAccepted : IJsonModel
+    {
+        /// <summary>Un résultat par document, dans l'ordre donné.</summary>
+        public List<BatchOutcome> Documents { get; set; }
+
+        internal static BatchAccepted FromJson(object value)
+        {
+            var members = Get.Members(value, "BatchAccepted");
+            return new BatchAccepted
+            {
+                Documents = Get.Needed<List<BatchOutcome>>(members, "documents", v => Get.Items<BatchOutcome>(v, BatchOutcome.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "documents", Documents);
             return members;
         }
     }

@@ -93,6 +93,8 @@ export class VaguemestreClient {
   listClients(options?: CallOptions): Promise<ClientList>;
   /** Révoquer un logiciel. */
   revokeClient(clientId: string, options?: CallOptions): Promise<void>;
+  /** Déposer des documents d'épisodes antérieurs (INS qualifiée, sinon aucun). */
+  putDocuments(form: { documents: BatchRequest; bodies: Array<FilePart>; hold?: boolean; send_now?: boolean }, options?: CallOptions): Promise<BatchAccepted>;
   /** Où en est un document. */
   getDocument(clientRef: string, options?: CallOptions): Promise<Document>;
   /** Déposer la version voulue d'un document. */
@@ -119,6 +121,16 @@ export class VaguemestreClient {
   reconcile(request: ReconcileRequest, options?: CallOptions): Promise<Reconciliation>;
   /** Dossier ouvert ou fermé chez le logiciel. */
   setPatientContext(request: PatientContextRequest, options?: CallOptions): Promise<PatientContext>;
+  /** Ce que le patient a dit, et ce qui est permis. */
+  getConsents(patientRef: string, query?: { episode?: string; care_team?: string }, options?: CallOptions): Promise<Consents>;
+  /** Enregistrer consentements et oppositions : ce qui attend est bloqué ou libéré aussitôt. */
+  recordConsents(patientRef: string, request: ConsentRequest, options?: CallOptions): Promise<FactsRecorded>;
+  /** Dire qu'une identité a changé : ce qui attend est bloqué, des suppressions sont proposées. */
+  recordIdentityEvent(patientRef: string, request: IdentityEventRequest, options?: CallOptions): Promise<FactsRecorded>;
+  /** Délégations d'un professionnel. */
+  getDelegations(query: { professional: string }, options?: CallOptions): Promise<DelegationList>;
+  /** Accorder ou retirer une délégation à un poste. */
+  delegate(request: DelegationRequest, options?: CallOptions): Promise<FactsRecorded>;
   /** Flux : état initial puis changements numérotés (SSE). */
   streamEvents(query?: { after?: number }, options?: StreamOptions): AsyncGenerator<StreamItem, void, undefined>;
   /** Qui peut envoyer d'ici. */
@@ -628,4 +640,194 @@ export interface Problem {
   support_id: string;
   params: Record<string, any | null>;
   errors?: Array<Finding>;
+}
+
+/** Matricule INS et OID de son autorité. */
+export interface InsIdentifier {
+  /** 15 caractères, clé comprise. */
+  matricule: string;
+  /** OID de l'autorité d'affectation. */
+  oid: string;
+}
+
+/** Numéro du patient dans le cabinet (IPP). */
+export interface LocalIdentifier {
+  /** Valeur. */
+  value: string;
+  /** OID du domaine. */
+  oid: string;
+}
+
+/** Identifiants d'un patient : ils ne sont gardés que sous pseudonyme, et désignent la même personne. */
+export interface PatientIdentifiers {
+  ins?: InsIdentifier;
+  local_id?: LocalIdentifier;
+}
+
+/** Souhait du patient, sans motif. */
+export interface NewWish {
+  /** Alimentation du DMP, consultation du DMP, messages au patient, messages aux professionnels. */
+  about: "feeding" | "consultation" | "mss_patient" | "mss_professionals" | (string & {});
+  /** Accordé ; false : refusé (opposition pour l'alimentation). */
+  granted: boolean;
+  /** Épisode de soins, référence opaque du logiciel ; absent : tous. */
+  episode?: string;
+  /** Équipe de soins, Struct_IdNat ; absent : toutes. */
+  care_team?: string;
+}
+
+/** Souhaits d'un patient. Aucun motif n'est demandé : un champ de plus est refusé. */
+export interface ConsentRequest {
+  /** Souhaits. */
+  wishes: Array<NewWish>;
+  identifiers?: PatientIdentifiers;
+  actor?: Actor;
+}
+
+/** Souhait enregistré. */
+export interface Wish {
+  /** Ce dont il s'agit. */
+  about: "feeding" | "consultation" | "mss_patient" | "mss_professionals" | (string & {});
+  /** Accordé. */
+  granted: boolean;
+  /** Quand il a été dit. */
+  at: string;
+  actor: Actor;
+  /** Version des faits du poste. */
+  version: number;
+  /** Épisode de soins, nul : tous. */
+  episode?: string | null;
+  /** Équipe de soins, nul : toutes. */
+  care_team?: string | null;
+}
+
+/** Ce qu'un patient a dit, et ce qui est permis maintenant. */
+export interface Consents {
+  /** Référence opaque du patient chez le logiciel. */
+  patient_ref: string;
+  /** Alimenter le DMP est permis. */
+  feeding: boolean;
+  /** Consulter le DMP est permis. */
+  consultation: boolean;
+  /** Un message au patient est permis. */
+  mss_patient: boolean;
+  /** Un message aux professionnels est permis. */
+  mss_professionals: boolean;
+  /** Dernier souhait de chaque sorte, épisode et équipe. */
+  wishes: Array<Wish>;
+}
+
+/** Document qui est au DMP, ou peut y être, sous une identité qui a changé : sa suppression est proposée, jamais faite. */
+export interface ProposedDeletion {
+  /** Ordre. */
+  order_id: string;
+  /** Référence du document. */
+  client_ref: string;
+  /** uniqueId. */
+  unique_id: string;
+  /** État de l'ordre. */
+  state: string;
+}
+
+/** Effet d'un fait sur les ordres visibles du logiciel, dans la même transaction. */
+export interface FactsRecorded {
+  /** Version des faits du poste. */
+  version: number;
+  /** Ordres bloqués. */
+  held: Array<string>;
+  /** Ordres libérés. */
+  freed: Array<string>;
+  /** Suppressions proposées. */
+  deletions: Array<ProposedDeletion>;
+}
+
+/** Changement d'une identité dans le logiciel. */
+export interface IdentityEventRequest {
+  /** Trait strict changé, matricule changé, fusion de deux dossiers, statut changé. */
+  event: "trait_changed" | "matricule_changed" | "merged" | "status_changed" | (string & {});
+  identifiers?: PatientIdentifiers;
+  former?: PatientIdentifiers;
+  /** Statut de l'identité désormais. */
+  identity_status?: "provisoire" | "valid\u00e9e" | "r\u00e9cup\u00e9r\u00e9e" | "qualifi\u00e9e" | (string & {});
+  actor?: Actor;
+}
+
+/** Délégation d'un professionnel, ou son retrait. */
+export interface DelegationRequest {
+  /** PS_IdNat. */
+  professional: string;
+  /** Poste. */
+  station: string;
+  /** Accordée ; false : retirée. */
+  granted: boolean;
+  /** Type de document (LOINC) ; absent : tous. */
+  type_code?: string;
+  actor?: Actor;
+}
+
+/** Dernier mot d'un professionnel sur un poste et un type. */
+export interface Delegation {
+  /** PS_IdNat. */
+  professional: string;
+  /** Poste. */
+  station: string;
+  /** Accordée. */
+  granted: boolean;
+  /** Quand. */
+  at: string;
+  actor: Actor;
+  /** Version des faits du poste. */
+  version: number;
+  /** Type de document, nul : tous. */
+  type_code?: string | null;
+}
+
+/** Délégations d'un professionnel. */
+export interface DelegationList {
+  /** Délégations. */
+  delegations: Array<Delegation>;
+}
+
+/** Un document d'un lot ; son contenu est la partie « bodies » de même rang. */
+export interface BatchDocument {
+  /** Référence du document chez le logiciel. */
+  client_ref: string;
+  /** Métadonnées (schéma de metadata_schema.json). */
+  metadata: any;
+  /** Clé de la demande pour ce document. */
+  idempotency_key?: string;
+}
+
+/** Documents d'épisodes antérieurs, dans l'ordre de leurs contenus. */
+export interface BatchRequest {
+  /** Documents. */
+  documents: Array<BatchDocument>;
+}
+
+/** Ce que devient un document du lot : accepté, ou refusé sans rien changer. */
+export interface BatchOutcome {
+  /** Référence du document. */
+  client_ref: string;
+  /** Accepté : durable. */
+  accepted?: DocumentAccepted | null;
+  /** Refusé. */
+  refused?: BatchRefusal | null;
+}
+
+/** Pourquoi un document du lot est refusé. */
+export interface BatchRefusal {
+  /** Code stable. */
+  code: string;
+  /** Phrase. */
+  title: string;
+  /** Ce que la personne peut faire. */
+  action: string;
+  /** Endroits en cause, dans ses métadonnées. */
+  errors: Array<Finding>;
+}
+
+/** Réponse à un lot. */
+export interface BatchAccepted {
+  /** Un résultat par document, dans l'ordre donné. */
+  documents: Array<BatchOutcome>;
 }

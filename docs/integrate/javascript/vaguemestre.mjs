@@ -253,6 +253,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.revokeClient, { path: { client_id: clientId } }, options);
   }
 
+  /** Déposer des documents d'épisodes antérieurs (INS qualifiée, sinon aucun). */
+  putDocuments(form, options = {}) {
+    return this.#call(ROUTES.putDocuments, { form: [["documents", "json", form.documents], ...(form.bodies ?? []).map((part) => ["bodies", "binary", part]), ["hold", "text", form.hold], ["send_now", "text", form.send_now]] }, options);
+  }
+
   /** Où en est un document. */
   getDocument(clientRef, options = {}) {
     return this.#call(ROUTES.getDocument, { path: { client_ref: clientRef } }, options);
@@ -316,6 +321,31 @@ export class VaguemestreClient {
   /** Dossier ouvert ou fermé chez le logiciel. */
   setPatientContext(request, options = {}) {
     return this.#call(ROUTES.setPatientContext, { request }, options);
+  }
+
+  /** Ce que le patient a dit, et ce qui est permis. */
+  getConsents(patientRef, query = {}, options = {}) {
+    return this.#call(ROUTES.getConsents, { path: { patient_ref: patientRef }, query }, options);
+  }
+
+  /** Enregistrer consentements et oppositions : ce qui attend est bloqué ou libéré aussitôt. */
+  recordConsents(patientRef, request, options = {}) {
+    return this.#call(ROUTES.recordConsents, { path: { patient_ref: patientRef }, request }, options);
+  }
+
+  /** Dire qu'une identité a changé : ce qui attend est bloqué, des suppressions sont proposées. */
+  recordIdentityEvent(patientRef, request, options = {}) {
+    return this.#call(ROUTES.recordIdentityEvent, { path: { patient_ref: patientRef }, request }, options);
+  }
+
+  /** Délégations d'un professionnel. */
+  getDelegations(query, options = {}) {
+    return this.#call(ROUTES.getDelegations, { query }, options);
+  }
+
+  /** Accorder ou retirer une délégation à un poste. */
+  delegate(request, options = {}) {
+    return this.#call(ROUTES.delegate, { request }, options);
   }
 
   /** Flux : état initial puis changements numérotés (SSE). */
@@ -515,6 +545,7 @@ const ROUTES = {
   openPairing: { name: "openPairing", method: "POST", path: "/v1/pairing/open", statuses: [201], answer: "model", actor: true },
   listClients: { name: "listClients", method: "GET", path: "/v1/clients", statuses: [200], answer: "model", repeatable: true },
   revokeClient: { name: "revokeClient", method: "DELETE", path: "/v1/clients/{client_id}", statuses: [204], answer: "nothing", actor: true },
+  putDocuments: { name: "putDocuments", method: "POST", path: "/v1/documents", statuses: [200], answer: "model", actor: true },
   getDocument: { name: "getDocument", method: "GET", path: "/v1/documents/{client_ref}", statuses: [200], answer: "model", repeatable: true },
   putDocument: { name: "putDocument", method: "PUT", path: "/v1/documents/{client_ref}", statuses: [200, 201], answer: "model", actor: true, key: true, repeatable: true },
   listOrders: { name: "listOrders", method: "GET", path: "/v1/orders", statuses: [200], answer: "model", repeatable: true },
@@ -528,6 +559,11 @@ const ROUTES = {
   resolveOrder: { name: "resolveOrder", method: "POST", path: "/v1/orders/{order_id}/resolve", statuses: [200], answer: "model", actor: true },
   reconcile: { name: "reconcile", method: "POST", path: "/v1/reconcile", statuses: [200], answer: "model" },
   setPatientContext: { name: "setPatientContext", method: "PUT", path: "/v1/context/patient", statuses: [200], answer: "model", actor: true },
+  getConsents: { name: "getConsents", method: "GET", path: "/v1/patients/{patient_ref}/consents", statuses: [200], answer: "model", repeatable: true },
+  recordConsents: { name: "recordConsents", method: "POST", path: "/v1/patients/{patient_ref}/consents", statuses: [200], answer: "model", actor: true },
+  recordIdentityEvent: { name: "recordIdentityEvent", method: "POST", path: "/v1/patients/{patient_ref}/identity-events", statuses: [200], answer: "model", actor: true },
+  getDelegations: { name: "getDelegations", method: "GET", path: "/v1/delegations", statuses: [200], answer: "model", repeatable: true },
+  delegate: { name: "delegate", method: "POST", path: "/v1/delegations", statuses: [200], answer: "model", actor: true },
   streamEvents: { name: "streamEvents", method: "GET", path: "/v1/events", statuses: [200], answer: "stream", repeatable: true },
   getSession: { name: "getSession", method: "GET", path: "/v1/session", statuses: [200], answer: "model", repeatable: true },
   adoptSession: { name: "adoptSession", method: "PUT", path: "/v1/session", statuses: [200], answer: "model", actor: true },

@@ -310,3 +310,65 @@ def test_requirements_are_matched_with_tests_and_evidence(run: Run, tmp_path: Pa
     }
     assert run("requirements", "--root", str(tmp_path), "R.1")[0] == 0
     assert run("requirements", "--root", str(tmp_path / "none"))[0] == 1
+
+
+INS = {"matricule": "255069999999934", "oid": "1.2.250.1.213.1.4.10"}
+
+
+def _deposit(run: Run, home: Path, reference: str) -> None:
+    (home / "cr.pdf").write_bytes(b"%PDF-1.4")
+    (home / "cr.json").write_text(json.dumps({"title": "CR", "patient": {"ins": INS}}))
+    assert run("documents", "put", reference, str(home / "cr.pdf"), "--metadata", str(home / "cr.json"))[0] == 0
+
+
+def test_wishes_and_events_are_told_without_an_identifier_in_the_arguments(
+    paired: MemoryBackend, run: Run, home: Path
+) -> None:
+    _deposit(run, home, "cr-1")
+    identifiers = json.dumps({"ins": INS})
+    told = ("patients", "consent", "p-1", "feeding", "--refused", "--identifiers", "-")
+    status, out, error = run(*told, stdin=identifiers)
+    assert (status, error) == (0, "")
+    assert "Bloqués : 1" in out
+    assert run(*told, stdin="{")[0] == 1
+    status, out, _ = run("patients", "show", "p-1")
+    assert status == 0
+    assert "✗ alimenter le DMP" in out
+    assert INS["matricule"] not in out
+    status, out, _ = run("--json", "patients", "consent", "p-1", "feeding", "--granted")
+    assert (status, len(json.loads(out)["freed"])) == (0, 1)
+    status, out, _ = run("--json", "patients", "identity-event", "p-1", "trait_changed")
+    assert (status, len(json.loads(out)["held"])) == (0, 1)
+    assert run("patients", "show", "inconnu")[0] == 1
+
+
+def test_delegations_are_given_shown_and_withdrawn(paired: MemoryBackend, run: Run, home: Path) -> None:
+    _deposit(run, home, "cr-1")
+    status, out, _ = run("delegations", "withdraw", "899700000012", "this")
+    assert (status, "Bloqués : 1" in out) == (0, True)
+    status, out, _ = run("delegations", "list", "899700000012")
+    assert (status, "retirée" in out) == (0, True)
+    status, out, _ = run("delegations", "grant", "899700000012", "this", "--type", "11488-4")
+    assert (status, "libérés : 1" in out) == (0, True)
+
+
+@pytest.mark.req("SC.DMP/HISTO.05")
+def test_a_batch_is_deposited_from_a_list(paired: MemoryBackend, run: Run, home: Path) -> None:
+    (home / "cr.pdf").write_bytes(b"%PDF-1.4")
+    (home / "vide.pdf").write_bytes(b"")
+    listing = home / "lot.json"
+
+    def put(*items: dict[str, object]) -> tuple[int, str, str]:
+        listing.write_text(json.dumps({"documents": list(items)}))
+        return run("documents", "put-batch", str(listing))
+
+    good: dict[str, object] = {"client_ref": "h-1", "file": "cr.pdf", "metadata": {"title": "Ancien"}}
+    empty: dict[str, object] = {"client_ref": "h-2", "file": "vide.pdf", "metadata": {}}
+    foreign: dict[str, object] = {**good, "client_ref": "h-3", "metadata": {"identity_status": "récupérée"}}
+    status, out, _ = put(good, empty)
+    assert status == 1
+    assert "h-1 : accepté" in out
+    assert "h-2 : refusé" in out
+    status, _, error = put(good, foreign)
+    assert (status, "INS_NOT_QUALIFIED" in error) == (1, True)
+    assert put({"client_ref": "h-4"})[0] == 1

@@ -37,6 +37,10 @@ class ApiHarness(Protocol):
     def backend(self) -> Backend:
         """The backend served."""
 
+    @property
+    def station(self) -> str:
+        """Name of the station."""
+
     def document(self, title: str = "Compte rendu") -> DocumentBody:
         """Return a document that the backend accepts; another title is another content."""
 
@@ -62,6 +66,11 @@ class MemoryHarness:
     """The in-memory backend."""
 
     backend: MemoryBackend = field(default_factory=MemoryBackend)
+
+    @property
+    def station(self) -> str:
+        """Name of the station."""
+        return "this"
 
     def document(self, title: str = "Compte rendu") -> DocumentBody:
         """Return a document."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from vaguemestre_agent.localapi.backend import (
@@ -22,7 +22,8 @@ from vaguemestre_agent.localapi.backend import (
     Why,
 )
 from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreError
-from vaguemestre_core.guards import GuardInput, examine, holds_of
+from vaguemestre_core.facts import Care, FactView, KeptFacts, guard_input, keep
+from vaguemestre_core.guards import examine
 from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import (
     CANCEL_ASKED_ONLY,
@@ -53,9 +54,9 @@ from vaguemestre_core.records import (
     event_kind,
 )
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit.memory_facts import MemoryFacts, status_of
 from vaguemestre_testkit.memory_holds import MemoryHolds
 from vaguemestre_testkit.memory_keeping import MemoryBackups, MemoryKeeping
-from vaguemestre_testkit.memory_pairing import MemoryPairing
 
 _UNDO_S: Final = 120.0
 _DELAY_S: Final = 900.0
@@ -70,8 +71,6 @@ _STATUSES: Final[Mapping[OrderState, str]] = {
     OrderState.ABANDONED: "stopped",
     OrderState.UNREADABLE: "body_needed",
 }
-
-
 _VERDICTS: Final[Mapping[PersonVerdict, OrderEvent]] = {
     PersonVerdict.SENT: OrderEvent.RESOLVED_SENT,
     PersonVerdict.NOT_SENT: OrderEvent.RESOLVED_NOT_SENT,
@@ -88,19 +87,17 @@ class _Wish:
     digest: str
 
 
-class MemoryBackend(MemoryHolds, MemoryPairing):
+class MemoryBackend(MemoryHolds, MemoryFacts):
     """See the module. ``now`` is set by the test; ``puts`` counts the documents accepted for good."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
         self.unavailable: str | None = None
         self.kept_from = 1
         self.keeping = MemoryKeeping()
         self.backups = MemoryBackups()
         self.listeners: list[Callable[[Change], None]] = []
         self.lines: list[LedgerEntry] = []
-        self._orders: dict[OrderId, Order] = {}
         self._titles: dict[OrderId, str] = {}
         self._wishes: dict[tuple[ClientId, str], _Wish] = {}
         self._keys: dict[tuple[ClientId, str], tuple[str, OrderId]] = {}
@@ -124,13 +121,17 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
         replayed = self._replay(client, upload, digest)
         if replayed is not None:
             return replayed
+        facts = KeptFacts(
+            identity_status=status_of(metadata),
+            has_ins=bool(metadata.get("has_ins", True)),
+            identity_doubtful=False,
+            visibility=frozenset(metadata.get("visibility", ())),
+            care=Care(episode=metadata.get("episode")),
+            station="this",
+        )
+        nothing_told = FactView(version=0)
         answers = examine(
-            GuardInput(
-                kind=OrderKind.DMP_SUBMIT,
-                identity_status=str(metadata.get("identity_status", "qualifiée")),
-                has_ins=bool(metadata.get("has_ins", True)),
-                visibility=frozenset(metadata.get("visibility", ())),
-            )
+            guard_input(OrderKind.DMP_SUBMIT, keep(facts), nothing_told, accepted_under=0, has_product_reference=True)
         )
         for answer in answers:
             if answer.refuses:
@@ -138,7 +139,9 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
         superseded = self._supersede(client, upload)
         wish = self._wishes.get((client.client_id, upload.client_ref))
         earlier = None if wish is None else self._orders[wish.order_id]
-        order = self._new_order(client, upload, earlier, holds_of(answers))
+        order = self._new_order(client, upload, earlier, keep(facts))
+        self.keep_patient(order.order_id, metadata)
+        order = replace(order, holds=order.holds | self.fact_holds(order))
         self._titles[order.order_id] = str(metadata.get("title", ""))
         self._wishes[client.client_id, upload.client_ref] = _Wish(
             order_id=order.order_id, key=upload.idempotency_key, digest=digest
@@ -170,14 +173,11 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
             return None
         return self._apply(before, OrderEvent.SUPERSEDE, upload.actor)
 
-    def _new_order(
-        self, client: Client, upload: DocumentUpload, earlier: Order | None, holds: frozenset[HoldKind]
-    ) -> Order:
+    def _new_order(self, client: Client, upload: DocumentUpload, earlier: Order | None, guard_facts: str) -> Order:
         assert client.product is not None
         root = client.product.oid_root
         undo_until = self.now + timedelta(seconds=_UNDO_S)
-        if upload.hold:
-            holds |= {HoldKind.PERSON}
+        holds = frozenset({HoldKind.PERSON}) if upload.hold else frozenset()
         is_away = earlier is not None and earlier.state in CANCEL_ASKED_ONLY
         there = earlier if earlier is not None and earlier.state is OrderState.SENT else None
         return Order(
@@ -193,7 +193,7 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
             type_code="11488-4",
             professional="899700000012",
             lane=f"lane {upload.client_ref}",
-            guard_facts="{}",
+            guard_facts=guard_facts,
             accepted_at=self.now,
             state_at=self.now,
             not_before=undo_until if upload.send_now else self.now + timedelta(seconds=_DELAY_S),
@@ -209,7 +209,7 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
             failure_code=None,
             service_code=None,
             doubt_since=None,
-            fact_version=0,
+            fact_version=self.fact_version,
             incarnation=1,
             actor=upload.actor,
             frozen_ids=None,
@@ -275,10 +275,11 @@ class MemoryBackend(MemoryHolds, MemoryPairing):
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why it has not left."""
         order = await self.order(client, order_id)
-        answers = examine(GuardInput(kind=order.kind, identity_status="qualifiée", has_ins=True))
+        answers = self.fact_answers(order)
         if HoldKind.PERSON in order.holds:
             return Why(order=order, guards=answers, blocking="HELD_BY_A_PERSON", would_let_it_leave="RELEASE_THE_HOLD")
-        return Why(order=order, guards=answers, blocking="NOTHING", would_let_it_leave="NOTHING")
+        blocking = next((answer.code for answer in answers if not answer.passed), "NOTHING")
+        return Why(order=order, guards=answers, blocking=blocking, would_let_it_leave="NOTHING")
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
         """Return the status of each reference."""

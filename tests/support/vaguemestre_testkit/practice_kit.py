@@ -23,6 +23,8 @@ from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService, DispatchSettings
 from vaguemestre_agent.services.facade import AgentBackend
+from vaguemestre_agent.services.facts import FactService
+from vaguemestre_agent.services.history import HistoryService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -421,17 +423,20 @@ async def office(
             clock=clock,
             settings=backup or BackupSettings(),
         )
+        intake = IntakeService(
+            store=store,
+            sessions=sessions,
+            clock=clock,
+            random=random,
+            policy=settings.deferral,
+            station=STATION,
+        )
         backend = AgentBackend(
             store=store,
             client_service=clients,
-            intake=IntakeService(
-                store=store,
-                sessions=sessions,
-                clock=clock,
-                random=random,
-                policy=settings.deferral,
-                station=STATION,
-            ),
+            intake=intake,
+            history=HistoryService(intake=intake),
+            fact_service=FactService(store=store),
             order_service=OrderService(
                 store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
             ),

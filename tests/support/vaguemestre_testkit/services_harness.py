@@ -15,7 +15,7 @@ from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_api.client import DocumentBody
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.records import AGENT_ACTOR, OrderFilter
-from vaguemestre_testkit.practice_kit import Office, office
+from vaguemestre_testkit.practice_kit import STATION, Office, office
 from vaguemestre_testkit.scripted_dmp import Step
 
 
@@ -29,6 +29,11 @@ class ServicesHarness:
     def backend(self) -> Backend:
         """The real one."""
         return self.practice.backend
+
+    @property
+    def station(self) -> str:
+        """Name of the station."""
+        return STATION
 
     def document(self, title: str = "Compte rendu") -> DocumentBody:
         """Return a consultation report."""

@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaguemestre_agent.localapi.routes import TABLE, RouteTable
-from vaguemestre_api import openapi, wire
+from vaguemestre_api import openapi, wire, wire_facts
 from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.schema import ANNOTATIONS, CONSTRAINTS, SchemaSet
 from vaguemestre_core.errors import InvalidInput, NotFound, Recovery
+from vaguemestre_core.facts import IdentityEvent
 from vaguemestre_core.guards import GuardName
+from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import HoldKind, OrderKind, OrderState, WaitReason
 from vaguemestre_core.records import AuthorityMeans, CancelAnswer, Scope
 
@@ -105,7 +107,9 @@ def test_a_pattern_ends_at_the_very_end() -> None:
 
 
 MODELS: dict[str, Any] = {
-    name: model for name, model in vars(wire).items() if isinstance(model, type) and dataclasses.is_dataclass(model)
+    name: model
+    for name, model in (vars(wire) | vars(wire_facts)).items()
+    if isinstance(model, type) and dataclasses.is_dataclass(model)
 }
 
 
@@ -167,6 +171,8 @@ def _schema_kinds(schema: Mapping[str, Any]) -> set[str]:
         (("CancelAnswer", "answer"), CancelAnswer),
         (("GuardAnswer", "guard"), GuardName),
         (("Problem", "recovery"), Recovery),
+        (("IdentityEventRequest", "event"), IdentityEvent),
+        (("IdentityEventRequest", "identity_status"), IdentityStatus),
     ],
 )
 def test_enumerations_are_the_domains(place: tuple[str, str], enumeration: Any) -> None:

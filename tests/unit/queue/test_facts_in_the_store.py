@@ -100,12 +100,12 @@ async def test_an_opposition_under_one_identifier_covers_the_other_and_survives_
     async with opened(tmp_path, clock) as store:
         order_id = await ready(store, clock, 1, others=(LOCAL,))
         recorded = await store.record_facts(of_patient(LOCAL), [opposition(True)], DOCTOR)
-        assert recorded.held == (order_id,)
+        assert recorded.held_ids == (order_id,)
     async with opened(tmp_path, clock) as store:
         assert await is_opposed(store, INS)
         assert await store.claim("dmp", DOCTORS, clock.now()) is None
         freed = await store.record_facts(of_patient(LOCAL), [opposition(False)], DOCTOR)
-        assert freed.freed == (order_id,)
+        assert freed.freed_ids == (order_id,)
         assert (await store.order(order_id)).holds == frozenset()
 
 
@@ -130,7 +130,7 @@ async def test_an_opposition_to_one_episode_holds_that_episode(tmp_path: Path) -
         silent = await ready(store, clock, 3)
         recorded = await store.record_facts(of_patient(INS), [opposition(True, Care(episode="e-1"))], DOCTOR)
 
-        assert recorded.held == (inside, silent)
+        assert recorded.held_ids == (inside, silent)
         assert (await store.order(outside)).holds == frozenset()
         later = await ready(store, clock, 4, kept={"episode": "e-1"}, fact_version=recorded.version)
         assert (await store.order(later)).holds == {HoldKind.OPPOSITION}
@@ -148,7 +148,7 @@ async def test_a_change_of_identity_holds_what_waits_and_proposes_to_delete_what
         stranger = await ready(store, clock, 3, patient=Personal("ins-9"))
         recorded = await store.record_facts(of_patient(INS), [event(cause)], DOCTOR)
 
-        assert recorded.held == (waiting,)
+        assert recorded.held_ids == (waiting,)
         assert [(order.order_id, order.state) for order in recorded.deletions] == [(there, OrderState.SENT)]
         assert (await store.order(there)).state is OrderState.SENT
         assert (await store.order(waiting)).holds == {HoldKind.IDENTITY}
@@ -164,7 +164,7 @@ async def test_a_change_of_identity_holds_what_waits_and_proposes_to_delete_what
         status = NewFact(kind=FactKind.IDENTITY_STATUS, value="qualifiée")
         again = await store.record_facts(of_patient(INS), [status], DOCTOR)
         assert (await store.order(later)).holds == frozenset()
-        assert again.freed == ()
+        assert again.freed_ids == ()
 
 
 async def test_a_replaced_version_is_not_proposed_and_a_doubtful_one_is(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_a_former_matricule_gets_the_event_and_is_then_another_person(tmp_
         wrong = await ready(store, clock, 1, others=(LOCAL,))
         subject = FactSubject(patient=(new, LOCAL), former=(INS,))
         recorded = await store.record_facts(subject, [event("matricule_changed")], DOCTOR)
-        assert recorded.held == (wrong,)
+        assert recorded.held_ids == (wrong,)
         await store.record_facts(of_patient(INS), [opposition(True)], DOCTOR)
 
         assert await is_opposed(store, INS)
@@ -211,11 +211,11 @@ async def test_a_delegation_withdrawn_holds_what_was_accepted_under_it_and_nothi
         elsewhere = await ready(store, clock, 3, kept={"station": "CABINET"})
         assert (await store.order(relayed)).holds == {HoldKind.DELEGATION}
         assert (await store.order(own)).holds == frozenset()
-        assert (await store.record_facts(doctor, [granted], DOCTOR)).freed == (relayed,)
+        assert (await store.record_facts(doctor, [granted], DOCTOR)).freed_ids == (relayed,)
         withdrawn = delegation("ACCUEIL", None, granted=False)
-        assert (await store.record_facts(doctor, [withdrawn], DOCTOR)).held == (relayed, own)
+        assert (await store.record_facts(doctor, [withdrawn], DOCTOR)).held_ids == (relayed, own)
         assert (await store.order(elsewhere)).holds == frozenset()
-        assert (await store.record_facts(doctor, [granted], DOCTOR)).freed == (relayed, own)
+        assert (await store.record_facts(doctor, [granted], DOCTOR)).freed_ids == (relayed, own)
         facts = await store.professional_facts(PROFESSIONAL)
         assert [(fact.value, fact.actor) for fact in facts] == [
             ("granted", DOCTOR),
@@ -246,7 +246,7 @@ async def test_an_opposition_between_the_claim_and_the_first_byte_prevents_it(tm
         order_id = await ready(store, clock, 1)
         assert await store.claim("dmp", DOCTORS, clock.now()) is not None
         recorded = await store.record_facts(of_patient(INS), [opposition(True)], DOCTOR)
-        assert recorded.held == (order_id,)
+        assert recorded.held_ids == (order_id,)
         with pytest.raises(Conflict):
             await store.first_byte(order_id, None)
         assert (await store.order(order_id)).state is OrderState.READY

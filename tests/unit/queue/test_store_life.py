@@ -263,7 +263,7 @@ async def test_an_opposition_holds_what_waits_and_its_withdrawal_frees_it(tmp_pa
         order_id = await ready(store, clock, 1)
         assert await store.patient_facts([Personal("patient-1")]) == ([], 0)
         recorded = await store.record_facts(of_patient(Personal("patient-1")), [opposition(True)], DOCTOR)
-        assert recorded.held == (order_id,)
+        assert recorded.held_ids == (order_id,)
         assert FactKind.OPPOSITION in (await store.order_facts(order_id)).refused
         assert await store.claim("dmp", ALL, clock.now()) is None
         await store.record_facts(of_patient(Personal("patient-1")), [opposition(False)], DOCTOR)

@@ -134,7 +134,7 @@ async def test_an_opposition_told_while_the_dmp_is_asked_whether_it_exists_stops
             recorded = await practice.store.record_facts(of_patient(key), [opposition(True)], SECRETARY)
             asked.set()
 
-        assert recorded.held == (order.order_id,)
+        assert recorded.held_ids == (order.order_id,)
         assert practice.dmp.complete_bodies == []
         now = await practice.now(order)
         assert now.state is S.READY
