@@ -12,7 +12,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
 from vaguemestre_agent.adapters.http import TlsFiles, silence_library_loggers
-from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, load_keys
+from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, reach_keys
 from vaguemestre_agent.adapters.preparer.worker import WorkerPreparer
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
 from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
@@ -39,6 +39,9 @@ from vaguemestre_agent.localapi.firstpairing import keep_first_code
 from vaguemestre_agent.localapi.listening import Listening, transport_for
 from vaguemestre_agent.localapi.lock import AgentLock
 from vaguemestre_agent.localapi.server import LocalApi
+from vaguemestre_agent.locked.backend import LockedBackend
+from vaguemestre_agent.locked.starting import OUT_OF_REACH, as_backend, watching_keys
+from vaguemestre_agent.locked.unlocking import UnlockingService
 from vaguemestre_agent.paths import AgentPaths
 from vaguemestre_agent.patience import opened_or_explained
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
@@ -61,6 +64,7 @@ from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
 from vaguemestre_core.deferral import evening_of
+from vaguemestre_core.errors import StoreError
 from vaguemestre_core.keeping import BackupPort, KeepingPort
 from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
@@ -68,6 +72,10 @@ from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
 from vaguemestre_queue.incarnation import Witness
 from vaguemestre_queue.opening import DATABASE_FILE, Surroundings, open_store
+from vaguemestre_queue.sealing import Sealer, StoreKeys
+from vaguemestre_queue.spool import Spool, read_public_keys, write_public_keys
+from vaguemestre_queue.store import Store
+from vaguemestre_queue.unverified import UnverifiedStore
 
 _log = logging.getLogger(__name__)
 # In the state folder: emptied at each start of the worker.
@@ -197,22 +205,13 @@ def _signer(settings: ServiceSettings) -> SoftwareSigner | None:
     return SoftwareSigner(Path(settings.signing_certificate).read_bytes(), Path(settings.signing_key).read_bytes())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningAgent:
-    """An agent whose local API answers.
-
-    Attributes:
-        backend: its services.
-    """
-
-    backend: AgentBackend
+def _station(settings: Settings) -> str:
+    return settings.agent.station or socket.gethostname()
 
 
 @asynccontextmanager
-async def running_agent(
-    settings: Settings, paths: AgentPaths, parts: Parts | None = None
-) -> AsyncIterator[RunningAgent]:
-    """Run an agent while the block runs.
+async def running_agent(settings: Settings, paths: AgentPaths, parts: Parts | None = None) -> AsyncIterator[None]:
+    """Run an agent while the block runs; without its keys it accepts all the same, and goes on when they are back.
 
     Args:
         settings: its settings.
@@ -228,15 +227,56 @@ async def running_agent(
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(_take, lock, paths)
         stack.callback(lock.free)
-        keys = await asyncio.to_thread(
-            lambda: load_keys(
-                key_store(settings, paths), parts.random, store_exists=(paths.state / DATABASE_FILE).exists()
+        keystore = await asyncio.to_thread(key_store, settings, paths)
+        database = paths.state / DATABASE_FILE
+
+        def load() -> StoreKeys:
+            return reach_keys(keystore, parts.random, store_exists=database.exists())
+
+        try:
+            keys = await asyncio.to_thread(load)
+        except StoreError as error:
+            if error.code not in OUT_OF_REACH:
+                raise
+            locked = LockedBackend(
+                Spool(paths.state),
+                UnverifiedStore(database),
+                parts.clock,
+                parts.random,
+                trouble=error.code,
+                station=_station(settings),
+                version=version("vaguemestre"),
+                can_seal=lambda: bool(read_public_keys(paths.state)),
             )
-        )
+            api = LocalApi(as_backend(locked), parts.random)
+            await stack.enter_async_context(
+                watching_keys(
+                    api,
+                    locked,
+                    parts.clock,
+                    load,
+                    lambda keys: _with_keys(settings, paths, parts, keys, is_answered=True),
+                )
+            )
+            _log.warning("agent.locked", extra={"code": error.code})
+        else:
+            backend = await stack.enter_async_context(_with_keys(settings, paths, parts, keys, is_answered=False))
+            api = LocalApi(backend, parts.random)
+        await stack.enter_async_context(Listening(api, transport_for(paths.endpoint.address)))
+        _log.info("agent.ready")
+        yield
+
+
+@asynccontextmanager
+async def _with_keys(
+    settings: Settings, paths: AgentPaths, parts: Parts, keys: StoreKeys, *, is_answered: bool
+) -> AsyncIterator[AgentBackend]:
+    """Run the store and the services while the block runs; ``is_answered``: somebody listens and explains already."""
+    async with AsyncExitStack() as stack:
         around = await asyncio.to_thread(surroundings, settings, paths, parts)
-        opened = await opened_or_explained(
-            stack,
-            lambda: open_store(
+
+        def open_it() -> AbstractAsyncContextManager[Store]:
+            return open_store(
                 paths.state,
                 keys,
                 parts.clock,
@@ -245,11 +285,12 @@ async def running_agent(
                 recovering=parts.recovering,
                 surroundings=around,
                 standing_holds=_standing_holds(settings.services),
-            ),
-            paths.endpoint.address,
-            parts.clock,
-            parts.random,
-        )
+            )
+
+        if is_answered:
+            opened = await stack.enter_async_context(open_it())
+        else:
+            opened = await opened_or_explained(stack, open_it, paths.endpoint.address, parts.clock, parts.random)
         if opened.recovery.copied_at is None:  # a copy that nobody adopted sends nothing: it stands in nobody's way
             stack.enter_context(only_living_copy(opened.store_id))
         store = parts.around_store(opened)
@@ -273,12 +314,11 @@ async def running_agent(
                 )
             )
         )
+        sealer = Sealer(keys)
+        await asyncio.to_thread(write_public_keys, paths.state, sealer.public_keys)
         running = await stack.enter_async_context(
-            _running_services(settings, parts, store, kept, services, preparer, paths.first_code)
+            _running_services(settings, parts, store, kept, services, preparer, paths, sealer)
         )
-        api = LocalApi(running.backend, parts.random)
-        await stack.enter_async_context(Listening(api, transport_for(paths.endpoint.address)))
-        _log.info("agent.ready")
         yield running
 
 
@@ -290,15 +330,16 @@ async def _running_services(
     kept: _Kept,
     services: _Services,
     preparer: PreparerPort,
-    first_code: Path,
-) -> AsyncIterator[RunningAgent]:
+    paths: AgentPaths,
+    sealer: Sealer,
+) -> AsyncIterator[AgentBackend]:
     prepare_wake, dispatch_wake = Wake(), Wake()
 
     def on_change(change: Change) -> None:
         prepare_wake.ring()
         dispatch_wake.ring()
 
-    station = settings.agent.station or socket.gethostname()
+    station = _station(settings)
     sessions = SessionService(
         store,
         services.proxy,
@@ -342,6 +383,17 @@ async def _running_services(
         store=kept.keeping, clock=parts.clock, retention=settings.retention, outside=backups.anchors
     )
 
+    clients = ClientService(store, parts.clock, parts.random)
+    intake = IntakeService(
+        store=store,
+        sessions=sessions,
+        clock=parts.clock,
+        random=parts.random,
+        policy=settings.deferral,
+        station=station,
+    )
+    unlocking = UnlockingService(spool=Spool(paths.state), sealer=sealer, store=store, clients=clients, intake=intake)
+
     def health_items() -> Sequence[HealthItem]:
         trouble = dispatch.trouble
         return (
@@ -358,21 +410,14 @@ async def _running_services(
                 params={"doubtful": store.recovery.doubtful, "incarnated": store.recovery.incarnated},
             ),
             *standing_items(store.recovery),
+            *unlocking.health_items(),
             *keeping.health_items(),
             *backups.health_items(),
         )
 
-    intake = IntakeService(
-        store=store,
-        sessions=sessions,
-        clock=parts.clock,
-        random=parts.random,
-        policy=settings.deferral,
-        station=station,
-    )
     backend = AgentBackend(
         store=store,
-        client_service=ClientService(store, parts.clock, parts.random),
+        client_service=clients,
         intake=intake,
         history=HistoryService(intake=intake),
         fact_service=FactService(store=store),
@@ -397,11 +442,12 @@ async def _running_services(
             group.create_task(dispatch.run(), name="dispatch"),
             group.create_task(keeping.run(), name="keeping"),
             group.create_task(backups.run(), name="backups"),
-            group.create_task(keep_first_code(backend, first_code, parts.clock), name="first-code"),
+            group.create_task(keep_first_code(backend, paths.first_code, parts.clock), name="first-code"),
         ]
         await started.wait()
         try:
-            yield RunningAgent(backend=backend)
+            await unlocking.accept_kept()
+            yield backend
         finally:
             stop_listening()
             with contextlib.suppress(TimeoutError):

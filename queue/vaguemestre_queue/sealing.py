@@ -80,6 +80,11 @@ class Sealer:
         if recovery is not None:
             self._recipients.append(("recovery", recovery))
 
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """Public keys that a body is sealed to: this station's, then the recovery key's."""
+        return tuple(str(recipient) for _, recipient in self._recipients)
+
     def seal(self, body: bytes, extra: Sequence[tuple[str, str]] = ()) -> Envelope:
         """Seal a body to this station, the recovery key and the extra (label, age recipient) pairs."""
         recipients = [*self._recipients, *((label, pyrage.x25519.Recipient.from_str(key)) for label, key in extra)]

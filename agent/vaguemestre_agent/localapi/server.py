@@ -93,6 +93,10 @@ class LocalApi:
         self._load = _Load()
         self._stopping = asyncio.Event()
 
+    def use(self, backend: Backend) -> None:
+        """Answer with other services from the next request on."""
+        self._backend = backend
+
     def stop(self) -> None:
         """End the event streams cleanly and refuse new requests; those under way go on."""
         self._stopping.set()
@@ -240,6 +244,7 @@ class LocalApi:
     async def _stream(self, request: web.BaseRequest, client: Client, after: int | None) -> web.StreamResponse:
         if len(self._load.streams) >= self.limits.streams:
             raise StoreError("AGENT_BUSY", retry_after_s=5)
+        await self._backend.last_change()  # what cannot be answered is refused before the head leaves
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"})
 
         def ended() -> bool:

@@ -48,8 +48,8 @@ class IntakeService:
             Conflict, StoreError: see ``StorePort.accept``. One that corrects what left waits for its verdict.
         """
         version = await self.store.fact_version()
-        _refuse(self.examined(client, upload))
-        return await self.store.accept(self._acceptance(client, upload, _summary(upload), version))
+        summary, facts = checked(client, upload, self.station)
+        return await self.store.accept(self._acceptance(client, upload, summary, facts, version))
 
     def examined(self, client: Client, upload: DocumentUpload) -> tuple[GuardAnswer, ...]:
         """Return what the guards say of a document by itself; what facts say of it, the store asks when it accepts it.
@@ -58,13 +58,7 @@ class IntakeService:
             InvalidInput: see ``put_document``.
             Forbidden: PRODUCT_PROFILE_MISSING.
         """
-        _check_reference(upload.client_ref)
-        if client.product is None:
-            raise Forbidden("PRODUCT_PROFILE_MISSING")
-        facts, nothing_told = keep(self._kept(_summary(upload))), FactView(version=0)
-        return examine(
-            guard_input(OrderKind.DMP_SUBMIT, facts, nothing_told, accepted_under=0, has_product_reference=True)
-        )
+        return _examined(client, upload, self.station)[2]
 
     def _acceptance(
         self,
@@ -75,7 +69,7 @@ class IntakeService:
     ) -> Acceptance:
         assert client.product is not None
         now = self.clock.now()
-        root = client.product.oid_root
+        ids = upload.kept or draw_ids(self.random, client.product.oid_root)
         policy = self.policy
         if upload.send_now:
             policy = replace(policy, mode=DeferralMode.DELAY, delay_s=0.0)
@@ -90,12 +84,12 @@ class IntakeService:
             professional=summary.ps_idnat,
             patient_key=summary.patient_keys[0],
             other_patient_keys=summary.patient_keys[1:],
-            order_id=OrderId(f"o-{self.random.bits(96):024x}"),
-            document_id=DocumentId(f"d-{self.random.bits(96):024x}"),
-            set_id=oid_under(root, self.random.bits(100)),
-            unique_id=oid_under(root, self.random.bits(100)),
+            order_id=OrderId(ids.order_id),
+            document_id=DocumentId(ids.document_id),
+            set_id=ids.set_id,
+            unique_id=ids.unique_id,
             type_code=summary.type_code,
-            facts=keep(self._kept(summary)),
+            facts=facts,
             metadata=upload.metadata,
             body=upload.body,
             media_type=upload.media_type,
@@ -103,20 +97,66 @@ class IntakeService:
             schedule=schedule(policy, now, None if session is None else session.until),
             holds=frozenset({HoldKind.PERSON}) if upload.hold else frozenset(),
             fact_version=fact_version,
-            accepted_at=now,
+            accepted_at=now if upload.kept is None else upload.kept.received_at,
             boot_s=self.clock.boot_s(),
             boot_id=self.clock.boot_id(),
         )
 
-    def _kept(self, summary: DocumentSummary) -> KeptFacts:
-        return KeptFacts(
-            identity_status=summary.identity_status.value,
-            has_ins=summary.has_ins,
-            identity_doubtful=summary.is_identity_doubtful,
-            visibility=frozenset(code.value for code in summary.visibility),
-            care=Care(episode=summary.episode, team=summary.structure_id),
-            station=self.station,
-        )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnIds:
+    """Identifiers of an order and of its document."""
+
+    order_id: str
+    document_id: str
+    set_id: str
+    unique_id: str
+
+
+def draw_ids(random: RandomPort, oid_root: str) -> DrawnIds:
+    """Draw the identifiers of a new order."""
+    return DrawnIds(
+        order_id=f"o-{random.bits(96):024x}",
+        document_id=f"d-{random.bits(96):024x}",
+        set_id=oid_under(oid_root, random.bits(100)),
+        unique_id=oid_under(oid_root, random.bits(100)),
+    )
+
+
+def checked(client: Client, upload: DocumentUpload, station: str) -> tuple[DocumentSummary, str]:
+    """Check all of an upload that needs neither keys nor facts; return what it says and what the guards keep of it.
+
+    Raises:
+        InvalidInput, Forbidden: see ``IntakeService.put_document``.
+    """
+    summary, facts, answers = _examined(client, upload, station)
+    _refuse(answers)
+    return summary, facts
+
+
+def _examined(
+    client: Client, upload: DocumentUpload, station: str
+) -> tuple[DocumentSummary, str, tuple[GuardAnswer, ...]]:
+    _check_reference(upload.client_ref)
+    if client.product is None:
+        raise Forbidden("PRODUCT_PROFILE_MISSING")
+    summary = _summary(upload)
+    facts, nothing_told = keep(_kept(summary, station)), FactView(version=0)
+    answers = examine(
+        guard_input(OrderKind.DMP_SUBMIT, facts, nothing_told, accepted_under=0, has_product_reference=True)
+    )
+    return summary, facts, answers
+
+
+def _kept(summary: DocumentSummary, station: str) -> KeptFacts:
+    return KeptFacts(
+        identity_status=summary.identity_status.value,
+        has_ins=summary.has_ins,
+        identity_doubtful=summary.is_identity_doubtful,
+        visibility=frozenset(code.value for code in summary.visibility),
+        care=Care(episode=summary.episode, team=summary.structure_id),
+        station=station,
+    )
 
 
 def is_ready_cda(media_type: str) -> bool:

@@ -12,6 +12,17 @@ from vaguemestre_core.redaction import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptIds:
+    """Identifiers already told to the client, of a document accepted while the keys were out of reach."""
+
+    order_id: str
+    document_id: str
+    set_id: str
+    unique_id: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentUpload:
     """One document as a client gave it.
 
@@ -23,6 +34,7 @@ class DocumentUpload:
         hold: a person asked to hold it from the start (SC.DMP/ALI/PROG.03).
         send_now: a person wants it out without deferral (undo minutes kept).
         idempotency_key: the client's key, or None.
+        kept: set when it was already accepted under these identifiers.
     """
 
     client_ref: str
@@ -33,6 +45,7 @@ class DocumentUpload:
     hold: bool = False
     send_now: bool = False
     idempotency_key: str | None = None
+    kept: KeptIds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

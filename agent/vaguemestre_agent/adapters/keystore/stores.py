@@ -38,6 +38,9 @@ class KeyStore(Protocol):
     def put(self, name: str, value: SecretBytes) -> None:
         """Keep a secret. Raises StoreError KEYRING_LOCKED, KEYRING_UNAVAILABLE."""
 
+    def is_open(self) -> bool:
+        """Say, without asking anybody, whether reading would not make the system ask for a password."""
+
 
 class FileKeyStore:
     """Secrets in one file of mode 0600 in the state folder: as safe as the system account, no safer."""
@@ -53,6 +56,10 @@ class FileKeyStore:
         except (OSError, ValueError) as error:
             raise StoreError("KEYRING_UNAVAILABLE") from error
         return {str(name): str(value) for name, value in content.items()}
+
+    def is_open(self) -> bool:
+        """Return True: a file asks nobody."""
+        return True
 
     def get(self, name: str) -> SecretBytes | None:
         """Return a secret, or None."""
@@ -82,6 +89,10 @@ class SystemKeyStore:
     def __init__(self, account: str) -> None:
         self._account = account
         self._backend = _system_backend()
+
+    def is_open(self) -> bool:
+        """Look at the lock of the Secret Service; the other systems' key stores open with the session."""
+        return not _is_secret_service_locked() if sys.platform.startswith("linux") else True
 
     def get(self, name: str) -> SecretBytes | None:
         """Return a secret, or None."""
@@ -123,6 +134,32 @@ def _system_backend() -> KeyringBackend:
 
     backend: KeyringBackend = Keyring()  # type: ignore[no-untyped-call]  # keyring types no back end
     return backend
+
+
+def _is_secret_service_locked() -> bool:
+    """Say whether the default collection is locked; False when there is none to ask: reading then tells why."""
+    import secretstorage
+    from secretstorage.exceptions import SecretStorageException
+
+    try:
+        connection = secretstorage.dbus_init()
+        try:
+            return bool(secretstorage.collection.get_collection_by_alias(connection, "default").is_locked())
+        finally:
+            connection.close()
+    except SecretStorageException:
+        return False
+
+
+def reach_keys(keystore: KeyStore, random: RandomPort, *, store_exists: bool) -> StoreKeys:
+    """Return the keys as ``load_keys`` does, without ever making the system ask for a password.
+
+    Raises:
+        StoreError: KEYRING_LOCKED at once when it is locked; else as ``load_keys``.
+    """
+    if not keystore.is_open():
+        raise StoreError("KEYRING_LOCKED")
+    return load_keys(keystore, random, store_exists=store_exists)
 
 
 def load_keys(keystore: KeyStore, random: RandomPort, *, store_exists: bool) -> StoreKeys:
