@@ -65,6 +65,7 @@ class IntakeService:
         client: Client,
         upload: DocumentUpload,
         summary: DocumentSummary,
+        facts: str,
         fact_version: int,
     ) -> Acceptance:
         assert client.product is not None
