@@ -48,7 +48,7 @@ from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.clients import ClientService
-from vaguemestre_agent.services.condition import clock_items
+from vaguemestre_agent.services.condition import clock_items, salvage_items
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.facts import FactService
@@ -400,6 +400,7 @@ async def _running_services(
             HealthItem(code="STORE_OK" if trouble is None else trouble, ok=trouble is None),
             *([HealthItem(code="SHADOW_MODE", ok=False)] if services.is_shadow else []),
             *clock_items(dispatch.clock_jumped_s),
+            *salvage_items(store.recovery.salvaged),
             HealthItem(
                 code="PROXY_CONFIGURED" if services.is_configured else "PROXY_NOT_CONFIGURED", ok=services.is_configured
             ),

@@ -342,11 +342,27 @@ class StoredBody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SalvageFacts:
+    """What a salvage saved of a damaged store.
+
+    Attributes:
+        orders: orders saved.
+        lost: orders that something named and that could not be read.
+        ledger_missing: ledger lines that could not be read.
+    """
+
+    orders: int
+    lost: int
+    ledger_missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryReport:
     """What the store found and put right when it was opened.
 
     Attributes:
         restored_at: when this store was last recognised as restored or copied, or None.
+        salvaged: set when this store was saved from a damaged one.
         copied_at: set while it is a recognised copy whose original may be alive: nothing accepted before leaves.
     """
 
@@ -357,6 +373,7 @@ class RecoveryReport:
     previous_stop_clean: bool = True
     restored_at: datetime | None = None
     copied_at: datetime | None = None
+    salvaged: SalvageFacts | None = None
 
 
 @unique

@@ -33,6 +33,7 @@ from vaguemestre_queue.incarnation import (
     marker_of,
     place_of,
 )
+from vaguemestre_queue.logcheck import is_damaged
 from vaguemestre_queue.memory import Memory, tell
 from vaguemestre_queue.sealing import Sealer, StoreKeys
 from vaguemestre_queue.soundness import require_sound
@@ -187,6 +188,8 @@ def require_keys_of(folder: Path, keys: StoreKeys) -> None:
 def _open_private(path: Path, connect: ConnectionFactory, synchronous: int) -> Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     existed = path.exists()
+    if existed and is_damaged(path.with_name(f"{path.name}-wal")):
+        raise StoreError("STORE_CORRUPT", part="log")  # opened, it would lose the commits after the damage
     connection = open_database(path, connect, synchronous=synchronous)
     if existed:
         try:

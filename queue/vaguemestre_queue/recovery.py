@@ -17,7 +17,7 @@ from typing import Final
 
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
-from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport
+from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport, SalvageFacts
 from vaguemestre_queue import ledger, rows, scheduling, setaside, strikes, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
@@ -25,6 +25,7 @@ from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
 from vaguemestre_queue.incarnation import Marker as Marker
 from vaguemestre_queue.sealing import Sealer
 
+SALVAGED: Final = "salvaged"  # meta: JSON counts of the salvage that made this store
 LAST_LINE: Final = "last_line_us"  # meta: instant of the last ledger line before this opening
 KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
 
@@ -95,6 +96,14 @@ def require_keys(connection: Connection, sealer: Sealer) -> None:
         set_meta(connection, KEYS_CHECK, sealer.check_value())
 
 
+def _salvaged(connection: Connection) -> SalvageFacts | None:
+    text = meta(connection, SALVAGED)
+    if text is None:
+        return None
+    orders, lost, missing = json.loads(text)
+    return SalvageFacts(orders=int(orders), lost=int(lost), ledger_missing=int(missing))
+
+
 def recover(connection: Connection, context: Context, *, standing: Standing, changes: list[Change]) -> RecoveryReport:
     """Put right what the last stop left, in the caller's transaction; return what was found."""
     clean = meta(connection, "clean_stop") != "0"  # a new store was not interrupted
@@ -127,6 +136,7 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
         previous_stop_clean=clean,
         restored_at=_instant(connection, RESTORED_AT),
         copied_at=_instant(connection, COPIED_AT),
+        salvaged=_salvaged(connection),
     )
     detail = (
         ("clean", str(clean).lower()),

@@ -60,6 +60,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),
     "export": Entry(module=f"{_PACKAGE}.export", summary="exporter les documents gardés, avec leur manifeste"),
     "ledger": Entry(module=f"{_PACKAGE}.ledger", summary="registre : vérifier, exporter"),
+    "store": Entry(module=f"{_PACKAGE}.store", summary="fichier de la file d'envoi : vérifier, sauver ce qui se lit"),
     "keys": Entry(
         module=f"{_PACKAGE}.keys", summary="clés de la file d'envoi : clé de secours, empreintes, restauration"
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vaguemestre_agent.services.values import HealthItem
+from vaguemestre_core.records import SalvageFacts
 
 
 def clock_items(jumped_s: float | None) -> tuple[HealthItem, ...]:
@@ -22,3 +23,11 @@ def order_items(counts: Mapping[str, int]) -> tuple[HealthItem, ...]:
     """Return what is to be said of orders altered outside the agent: nothing on a good day."""
     count = counts.get("quarantined", 0)
     return (HealthItem(code="ORDERS_ALTERED", ok=False, params={"count": count}),) if count else ()
+
+
+def salvage_items(facts: SalvageFacts | None) -> tuple[HealthItem, ...]:
+    """Return what is to be said of a store saved from a damaged one: something to do as long as orders are lost."""
+    if facts is None:
+        return ()
+    params = {"orders": facts.orders, "lost": facts.lost, "ledger_missing": facts.ledger_missing}
+    return (HealthItem(code="STORE_SALVAGED", ok=facts.lost == 0 and facts.ledger_missing == 0, params=params),)
