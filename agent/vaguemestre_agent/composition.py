@@ -53,6 +53,7 @@ from vaguemestre_agent.services.dispatch import SERVICE, DispatchService
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.facts import FactService
 from vaguemestre_agent.services.history import HistoryService
+from vaguemestre_agent.services.indicators import IndicatorService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -427,6 +428,7 @@ async def _running_services(
         ),
         sessions=sessions,
         keeping=keeping,
+        indicators=IndicatorService(store=store, clock=parts.clock, zone=ZoneInfo(settings.deferral.zone)),
         backups=backups,
         clock=parts.clock,
         dispatch_wake=dispatch_wake,

@@ -265,6 +265,14 @@ class Client(KeepingCalls, FactCalls):
         """Have the ledger's chain recomputed."""
         return await self._read("verifyLedger", wire.LedgerVerification)
 
+    async def indicators(
+        self, first: str | None = None, last: str | None = None, group: Sequence[str] | None = None
+    ) -> wire.Indicators:
+        """Return the counts of these days (ISO dates, both included), or of the usual periods."""
+        query = [(name, day) for name, day in (("from", first), ("to", last)) if day is not None]
+        query += [("group", name) for name in group or ()]
+        return await self._read("getIndicators", wire.Indicators, query=query)
+
     # Events
 
     async def events(self, after: int | None = None, *, idle_s: float = 60.0) -> AsyncGenerator[StreamItem]:

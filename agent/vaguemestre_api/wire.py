@@ -279,6 +279,39 @@ class LedgerVerification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndicatorRow:
+    """Counts of one operation; a dimension that was not asked for is null."""
+
+    operation: str
+    type_code: str | None
+    professional: str | None
+    structure: str | None
+    successes: int
+    successes_qualified: int
+    successes_not_qualified: int
+    failures: int
+    failures_qualified: int
+    failures_not_qualified: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndicatorPeriod:
+    """A period in local time, its end excluded, and its counts."""
+
+    name: str
+    start: datetime
+    end: datetime
+    rows: tuple[IndicatorRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indicators:
+    """What fed the DMP, period by period."""
+
+    periods: tuple[IndicatorPeriod, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PatientId:
     """One identifier of a patient in its domain."""
 

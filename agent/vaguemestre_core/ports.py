@@ -5,13 +5,14 @@ Every method that waits may be cancelled at any await unless its docstring says 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
+from vaguemestre_core.indicators import Done
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, ReferenceAnswer
 from vaguemestre_core.records import (
@@ -111,7 +112,14 @@ class PreparationRefusal:
     retry: bool = False
 
 
-class StorePort(Protocol):
+class TallyPort(Protocol):
+    """What the ledger says of the operations that ended."""
+
+    async def tallies(self, start: datetime, end: datetime, client_id: ClientId | None) -> Mapping[Done, int]:
+        """Return how many DMP operations ended between two instants, of one client or of all."""
+
+
+class StorePort(TallyPort, Protocol):
     """The persistent send queue. What a method returns is committed with synchronous=FULL."""
 
     async def accept(self, acceptance: Acceptance) -> Accepted:

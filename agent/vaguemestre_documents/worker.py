@@ -5,13 +5,14 @@ output, one after the other, until end of file. Owns the framing; never a timeou
 
 Frame, both ways: length of the JSON part, length of the bytes part (4 bytes each, big endian), JSON in UTF-8, bytes.
 
-* request JSON: ``media_type``, ``metadata`` (object), ``identifiers`` {``document_id``, ``set_id``, ``version``,
+* request JSON: ``request`` (its name, given back in the answer), ``media_type``, ``metadata`` (object),
+  ``identifiers`` {``document_id``, ``set_id``, ``version``,
   ``replaces`` {``document_id``, ``version``} or null}, ``now`` (ISO 8601 with offset), ``for_dmp``,
   ``max_body_bytes``, ``pdf`` {``mode``, ``ghostscript``, ``ghostscript_s``, ``scratch``},
   ``footer`` {``mention``, ``types``, ``recipients``, ``ins``}; bytes: the body.
-* answer JSON: ``outcome`` ``prepared`` (with ``type_code``, ``unique_id``, ``set_id``, ``version``, ``level``,
-  ``warnings``; bytes: the container of ``prepared.py``) or ``refused`` (with ``findings``; no bytes). A finding is
-  {``code``, ``pointer``, ``sentence``}.
+* answer JSON: ``request``, ``outcome`` ``prepared`` (with ``type_code``, ``unique_id``, ``set_id``, ``version``,
+  ``level``, ``warnings``; bytes: the container of ``prepared.py``) or ``refused`` (with ``findings``; no bytes). A
+  finding is {``code``, ``pointer``, ``sentence``}.
 
 A malformed frame or too little memory ends the process with status 70, any other error with status 1; standard error
 then names the class of the error and nothing else.
@@ -97,8 +98,11 @@ def read_frame(stream: BinaryIO) -> Frame | None:
     return Frame(header=header, content=content)
 
 
-def encode_request(request: PreparationRequest) -> bytes:
-    """Return the frame of a request; metadata that are no JSON object travel as text and are refused there."""
+def encode_request(request: PreparationRequest, request_id: str = "") -> bytes:
+    """Return the frame of a request; metadata that are no JSON object travel as text and are refused there.
+
+    ``request_id`` names it: its answer is told from another's.
+    """
     identifiers = request.identifiers
     replaces = identifiers.replaces
     header: dict[str, object] = {
@@ -123,6 +127,8 @@ def encode_request(request: PreparationRequest) -> bytes:
         },
         "footer": asdict(request.footer),
     }
+    if request_id:
+        header["request"] = request_id
     return encode_frame(Frame(header=header, content=request.body))
 
 
@@ -227,10 +233,15 @@ def _finding(item: MetadataFinding) -> dict[str, str]:
     return {"code": item.code, "pointer": item.pointer, "sentence": item.sentence}
 
 
+def named(found: Frame, request: Frame) -> Frame:
+    """Return an answer with the name of its request, so that it is never taken for another's."""
+    return Frame(header={**found.header, "request": request.header.get("request", "")}, content=found.content)
+
+
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer every request of a stream, in order, until its end. Raises FrameError."""
     while (frame := read_frame(source)) is not None:
-        sink.write(encode_frame(answer(decode_request(frame))))
+        sink.write(encode_frame(named(answer(decode_request(frame)), frame)))
         sink.flush()
 
 

@@ -58,12 +58,13 @@ from vaguemestre_queue.keeping import StoreKeeping
 from vaguemestre_queue.memory import Memory
 from vaguemestre_queue.sealing import Envelope
 from vaguemestre_queue.soundness import Soundness
+from vaguemestre_queue.tallies import TallyStore
 from vaguemestre_queue.writer import Writer
 
 T = TypeVar("T")
 
 
-class Store(FactStore):
+class Store(FactStore, TallyStore):
     """The send queue of one workstation. Made by ``vaguemestre_queue.opening.open_store``."""
 
     def __init__(

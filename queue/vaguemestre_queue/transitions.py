@@ -22,7 +22,7 @@ from vaguemestre_core.orders import (
     next_state,
 )
 from vaguemestre_core.records import AGENT_ACTOR, Actor, CancelAnswer, Change, Order, OrderPatch, event_kind
-from vaguemestre_queue import ledger, rows
+from vaguemestre_queue import ledger, rows, tallies
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -142,6 +142,8 @@ def transition(
             "UPDATE orders SET asked_now = 1, strikes = 0, restarts = 0 WHERE order_id = ?", [row["order_id"]]
         )
     new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
+    if after in tallies.ENDS:
+        detail = (*detail, *tallies.pairs_of_end(new))
     _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
     if new["cancel_requested"] and after in MAY_LEAVE:
         asked = (("cause", "asked"),)

@@ -59,6 +59,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "patients": Entry(module=f"{_PACKAGE}.patients", summary="patients : ce qu'ils ont dit, identité, effacement"),
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),
     "export": Entry(module=f"{_PACKAGE}.export", summary="exporter les documents gardés, avec leur manifeste"),
+    "indicators": Entry(module=f"{_PACKAGE}.indicators", summary="indicateurs d'alimentation du DMP (tableau, CSV)"),
     "ledger": Entry(module=f"{_PACKAGE}.ledger", summary="registre : vérifier, exporter"),
     "store": Entry(module=f"{_PACKAGE}.store", summary="fichier de la file d'envoi : vérifier, sauver ce qui se lit"),
     "keys": Entry(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import fact_handlers, handlers, keeping
+from vaguemestre_agent.localapi import fact_handlers, handlers, indicators, keeping
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -93,6 +93,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("GET", "/v1/backups", _A, "listBackups", keeping.list_backups),
     ("POST", "/v1/backups", _A, "makeBackup", keeping.make_backup),
     ("GET", "/v1/ledger", _R, "readLedger", handlers.read_ledger),
+    ("GET", "/v1/indicators", _R, "getIndicators", indicators.get_indicators),
     ("GET", "/v1/ledger/verify", _R, "verifyLedger", handlers.verify_ledger),
 )
 

@@ -11,6 +11,7 @@ from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import order_items
 from vaguemestre_agent.services.facts import Delegation, FactService, Identifiers, PatientWishes
 from vaguemestre_agent.services.history import BatchOutcome, HistoryService
+from vaguemestre_agent.services.indicators import IndicatorService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -53,6 +54,7 @@ class AgentBackend:
     order_service: OrderService
     sessions: SessionService
     keeping: KeepingService
+    indicators: IndicatorService
     backups: BackupService
     clock: ClockPort
     dispatch_wake: Wake

@@ -652,6 +652,12 @@ namespace Vaguemestre
             return LedgerPage.FromJson(Ask(Routes.ReadLedger, new Call().InQuery("after", after).InQuery("limit", limit), options));
         }
 
+        /// <summary>Indicateurs d'alimentation du DMP (les siens ; tous pour `admin`).</summary>
+        public Indicators GetIndicators(string from = null, string to = null, IEnumerable<string> group = null, CallOptions options = null)
+        {
+            return Indicators.FromJson(Ask(Routes.GetIndicators, new Call().InQuery("from", from).InQuery("to", to).InQuery("group", group), options));
+        }
+
         /// <summary>Recalculer la chaîne du registre.</summary>
         public LedgerVerification VerifyLedger(CallOptions options = null)
         {
@@ -694,6 +700,7 @@ namespace Vaguemestre
             internal static readonly Route ListBackups = new Route { Name = "listBackups", Method = "GET", Path = "/v1/backups", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route MakeBackup = new Route { Name = "makeBackup", Method = "POST", Path = "/v1/backups", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route ReadLedger = new Route { Name = "readLedger", Method = "GET", Path = "/v1/ledger", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route GetIndicators = new Route { Name = "getIndicators", Method = "GET", Path = "/v1/indicators", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route VerifyLedger = new Route { Name = "verifyLedger", Method = "GET", Path = "/v1/ledger/verify", Statuses = new[] { 200 }, IsRepeatable = true };
         }
     }
@@ -2119,6 +2126,123 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "lines", Lines);
             Get.Put(members, "head", Head);
+            return members;
+        }
+    }
+
+    /// <summary>Comptes d'une opération.</summary>
+    public sealed class IndicatorRow : IJsonModel
+    {
+        /// <summary>submit, replace, delete, visibility ; unknown : ligne d'avant ces indicateurs.</summary>
+        public string Operation { get; set; }
+        /// <summary>Type du document ; null : pas demandé.</summary>
+        public string TypeCode { get; set; }
+        /// <summary>PS_IdNat ; null : pas demandé.</summary>
+        public string Professional { get; set; }
+        /// <summary>Struct_IdNat (1 puis le FINESS géographique), vide s'il n'est pas connu ; null : pas demandé.</summary>
+        public string Structure { get; set; }
+        /// <summary>Réussites.</summary>
+        public long Successes { get; set; }
+        /// <summary>Réussites, INS qualifiée.</summary>
+        public long SuccessesQualified { get; set; }
+        /// <summary>Réussites, INS non qualifiée.</summary>
+        public long SuccessesNotQualified { get; set; }
+        /// <summary>Refus du service.</summary>
+        public long Failures { get; set; }
+        /// <summary>Refus, INS qualifiée.</summary>
+        public long FailuresQualified { get; set; }
+        /// <summary>Refus, INS non qualifiée.</summary>
+        public long FailuresNotQualified { get; set; }
+
+        internal static IndicatorRow FromJson(object value)
+        {
+            var members = Get.Members(value, "IndicatorRow");
+            return new IndicatorRow
+            {
+                Operation = Get.Needed<string>(members, "operation", Get.Text),
+                TypeCode = Get.Maybe<string>(members, "type_code", Get.Text),
+                Professional = Get.Maybe<string>(members, "professional", Get.Text),
+                Structure = Get.Maybe<string>(members, "structure", Get.Text),
+                Successes = Get.Needed<long>(members, "successes", Get.Integer),
+                SuccessesQualified = Get.Needed<long>(members, "successes_qualified", Get.Integer),
+                SuccessesNotQualified = Get.Needed<long>(members, "successes_not_qualified", Get.Integer),
+                Failures = Get.Needed<long>(members, "failures", Get.Integer),
+                FailuresQualified = Get.Needed<long>(members, "failures_qualified", Get.Integer),
+                FailuresNotQualified = Get.Needed<long>(members, "failures_not_qualified", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "operation", Operation);
+            Get.Put(members, "type_code", TypeCode);
+            Get.Put(members, "professional", Professional);
+            Get.Put(members, "structure", Structure);
+            Get.Put(members, "successes", Successes);
+            Get.Put(members, "successes_qualified", SuccessesQualified);
+            Get.Put(members, "successes_not_qualified", SuccessesNotQualified);
+            Get.Put(members, "failures", Failures);
+            Get.Put(members, "failures_qualified", FailuresQualified);
+            Get.Put(members, "failures_not_qualified", FailuresNotQualified);
+            return members;
+        }
+    }
+
+    /// <summary>Une période, en heure locale, et ses comptes.</summary>
+    public sealed class IndicatorPeriod : IJsonModel
+    {
+        /// <summary>current_month, current_year, previous_year ou asked.</summary>
+        public string Name { get; set; }
+        /// <summary>Début, compris.</summary>
+        public string Start { get; set; }
+        /// <summary>Fin, exclue.</summary>
+        public string End { get; set; }
+        /// <summary>Comptes.</summary>
+        public List<IndicatorRow> Rows { get; set; }
+
+        internal static IndicatorPeriod FromJson(object value)
+        {
+            var members = Get.Members(value, "IndicatorPeriod");
+            return new IndicatorPeriod
+            {
+                Name = Get.Needed<string>(members, "name", Get.Text),
+                Start = Get.Needed<string>(members, "start", Get.Text),
+                End = Get.Needed<string>(members, "end", Get.Text),
+                Rows = Get.Needed<List<IndicatorRow>>(members, "rows", v => Get.Items<IndicatorRow>(v, IndicatorRow.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "name", Name);
+            Get.Put(members, "start", Start);
+            Get.Put(members, "end", End);
+            Get.Put(members, "rows", Rows);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qui a alimenté le DMP.</summary>
+    public sealed class Indicators : IJsonModel
+    {
+        /// <summary>Périodes.</summary>
+        public List<IndicatorPeriod> Periods { get; set; }
+
+        internal static Indicators FromJson(object value)
+        {
+            var members = Get.Members(value, "Indicators");
+            return new Indicators
+            {
+                Periods = Get.Needed<List<IndicatorPeriod>>(members, "periods", v => Get.Items<IndicatorPeriod>(v, IndicatorPeriod.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "periods", Periods);
             return members;
         }
     }

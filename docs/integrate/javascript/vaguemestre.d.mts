@@ -149,6 +149,8 @@ export class VaguemestreClient {
   makeBackup(request?: ActorRequest, options?: CallOptions): Promise<void>;
   /** Lignes du registre (les siennes ; toutes pour `admin`). */
   readLedger(query?: { after?: number; limit?: number }, options?: CallOptions): Promise<LedgerPage>;
+  /** Indicateurs d'alimentation du DMP (les siens ; tous pour `admin`). */
+  getIndicators(query?: { from?: string; to?: string; group?: Array<"type_code" | "professional" | "structure" | (string & {})> }, options?: CallOptions): Promise<Indicators>;
   /** Recalculer la chaîne du registre. */
   verifyLedger(options?: CallOptions): Promise<LedgerVerification>;
 }
@@ -470,6 +472,48 @@ export interface LedgerVerification {
   lines: number;
   /** Empreinte de tête, hexadécimale. */
   head: string;
+}
+
+/** Comptes d'une opération. */
+export interface IndicatorRow {
+  /** submit, replace, delete, visibility ; unknown : ligne d'avant ces indicateurs. */
+  operation: string;
+  /** Type du document ; null : pas demandé. */
+  type_code: string | null;
+  /** PS_IdNat ; null : pas demandé. */
+  professional: string | null;
+  /** Struct_IdNat (1 puis le FINESS géographique), vide s'il n'est pas connu ; null : pas demandé. */
+  structure: string | null;
+  /** Réussites. */
+  successes: number;
+  /** Réussites, INS qualifiée. */
+  successes_qualified: number;
+  /** Réussites, INS non qualifiée. */
+  successes_not_qualified: number;
+  /** Refus du service. */
+  failures: number;
+  /** Refus, INS qualifiée. */
+  failures_qualified: number;
+  /** Refus, INS non qualifiée. */
+  failures_not_qualified: number;
+}
+
+/** Une période, en heure locale, et ses comptes. */
+export interface IndicatorPeriod {
+  /** current_month, current_year, previous_year ou asked. */
+  name: string;
+  /** Début, compris. */
+  start: string;
+  /** Fin, exclue. */
+  end: string;
+  /** Comptes. */
+  rows: Array<IndicatorRow>;
+}
+
+/** Ce qui a alimenté le DMP. */
+export interface Indicators {
+  /** Périodes. */
+  periods: Array<IndicatorPeriod>;
 }
 
 /** Un identifiant d'un patient dans son domaine. */

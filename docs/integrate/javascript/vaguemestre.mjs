@@ -393,6 +393,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.readLedger, { query }, options);
   }
 
+  /** Indicateurs d'alimentation du DMP (les siens ; tous pour `admin`). */
+  getIndicators(query = {}, options = {}) {
+    return this.#call(ROUTES.getIndicators, { query }, options);
+  }
+
   /** Recalculer la chaîne du registre. */
   verifyLedger(options = {}) {
     return this.#call(ROUTES.verifyLedger, {}, options);
@@ -573,5 +578,6 @@ const ROUTES = {
   listBackups: { name: "listBackups", method: "GET", path: "/v1/backups", statuses: [200], answer: "model", repeatable: true },
   makeBackup: { name: "makeBackup", method: "POST", path: "/v1/backups", statuses: [202], answer: "nothing", actor: true },
   readLedger: { name: "readLedger", method: "GET", path: "/v1/ledger", statuses: [200], answer: "model", repeatable: true },
+  getIndicators: { name: "getIndicators", method: "GET", path: "/v1/indicators", statuses: [200], answer: "model", repeatable: true },
   verifyLedger: { name: "verifyLedger", method: "GET", path: "/v1/ledger/verify", statuses: [200], answer: "model", repeatable: true },
 };

@@ -325,3 +325,14 @@ async def test_the_document_served_is_the_one_we_ship(lgc: Client) -> None:
     from vaguemestre_api import openapi
 
     assert await lgc.openapi() == openapi.document_bytes()
+
+
+@pytest.mark.req("LGC.MDV.07")
+async def test_indicators_have_the_usual_periods_or_the_one_asked_for(lgc: Client) -> None:
+    usual = await lgc.indicators()
+    assert [period.name for period in usual.periods] == ["current_month", "current_year", "previous_year"]
+    (asked,) = (await lgc.indicators("2026-01-01", "2026-01-31", ["type_code"])).periods
+    assert (asked.name, asked.rows) == ("asked", ())
+    for first, last in (("2026-02-01", "2026-01-01"), ("2026-13-01", "2026-13-02"), ("2026-01-01", None)):
+        problem = await refused(lgc.indicators(first, last))
+        assert (problem.status, problem.code) == (422, "PERIOD_INVALID")

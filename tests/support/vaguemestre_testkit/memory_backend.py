@@ -56,6 +56,7 @@ from vaguemestre_core.records import (
 from vaguemestre_core.redaction import Secret
 from vaguemestre_testkit.memory_facts import MemoryFacts, status_of
 from vaguemestre_testkit.memory_holds import MemoryHolds
+from vaguemestre_testkit.memory_indicators import MemoryIndicators
 from vaguemestre_testkit.memory_keeping import MemoryBackups, MemoryKeeping
 
 _UNDO_S: Final = 120.0
@@ -95,6 +96,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         self.unavailable: str | None = None
         self.kept_from = 1
         self.keeping = MemoryKeeping()
+        self.indicators = MemoryIndicators()
         self.backups = MemoryBackups()
         self.listeners: list[Callable[[Change], None]] = []
         self.lines: list[LedgerEntry] = []

@@ -25,6 +25,7 @@ from vaguemestre_agent.services.dispatch import SERVICE, DispatchService, Dispat
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.services.facts import FactService
 from vaguemestre_agent.services.history import HistoryService
+from vaguemestre_agent.services.indicators import IndicatorService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
@@ -441,6 +442,7 @@ async def office(
                 store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
             ),
             sessions=sessions,
+            indicators=IndicatorService(store=store, clock=clock, zone=ZoneInfo("Europe/Paris")),
             keeping=KeepingService(
                 store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.anchors
             ),

@@ -91,9 +91,14 @@ while (frame := worker.read_frame(sys.stdin.buffer)) is not None:
             os._exit(0)
         case b"P":
             header = {"outcome": "refused", "findings": [{"code": f"PID_{os.getpid()}", "pointer": "", "sentence": ""}]}
-            sys.stdout.buffer.write(worker.encode_frame(worker.Frame(header=header, content=b"")))
+            sys.stdout.buffer.write(worker.encode_frame(worker.named(worker.Frame(header=header, content=b""), frame)))
+        case b"L":
+            header = {"outcome": "refused", "findings": [{"code": "OF_ANOTHER", "pointer": "", "sentence": ""}]}
+            other = worker.Frame(header={"request": "0"}, content=b"")
+            sys.stdout.buffer.write(worker.encode_frame(worker.named(worker.Frame(header=header, content=b""), other)))
         case _:
-            sys.stdout.buffer.write(worker.encode_frame(worker.answer(worker.decode_request(frame))))
+            found = worker.answer(worker.decode_request(frame))
+            sys.stdout.buffer.write(worker.encode_frame(worker.named(found, frame)))
     sys.stdout.buffer.flush()
 """
 
@@ -233,3 +238,11 @@ async def test_nothing_of_the_patient_in_logs_or_refusals(
     assert "preparer.worker.lost" in caplog.text
     assert "EXEMPLE" not in text
     assert cda_samples.MATRICULE not in text
+
+
+async def test_the_answer_of_another_request_is_never_taken_for_this_one(odd: tuple[str, ...]) -> None:
+    async with WorkerPreparer(command=odd) as preparer:
+        assert isinstance(await preparer.prepare(an_order(), BODY, NOW), PreparedBuild)
+        refusal = await preparer.prepare(an_order("o2"), body(b"L"), NOW)
+        assert refusal == PreparationRefusal(code="PREPARER_INTERRUPTED", retry=True)
+        assert isinstance(await preparer.prepare(an_order("o3"), BODY, NOW), PreparedBuild)

@@ -83,6 +83,7 @@ class WorkerPreparer:
         self._one_at_a_time = asyncio.Lock()
         self._losses: OrderedDict[OrderId, int] = OrderedDict()
         self._is_closed = False
+        self._requests = 0
 
     async def prepare(self, order: Order, body: StoredBody, now: datetime) -> PreparedBuild | PreparationRefusal:
         """Build the document of an order. Cancellation: safe, the worker is killed.
@@ -93,13 +94,15 @@ class WorkerPreparer:
         """
         if len(body.body) > self._max_body_bytes:
             return PreparationRefusal(code="BODY_TOO_LARGE", findings=(("BODY_TOO_LARGE", "/body"),))
-        frame = encode_request(self._request(order, body, now))
         async with self._one_at_a_time:
+            self._requests += 1
+            request_id = f"{self._requests}"
+            frame = encode_request(self._request(order, body, now), request_id)
             if self._is_closed:
                 return PreparationRefusal(code="PREPARER_INTERRUPTED", retry=True)
             try:
                 async with asyncio.timeout(self._deadline_s):
-                    answer = await self._exchange(frame)
+                    answer = await self._exchange(frame, request_id)
                 result = _result(answer)
             except (TimeoutError, OSError, asyncio.IncompleteReadError, _WorkerLost) as error:
                 await self._discard()
@@ -151,7 +154,7 @@ class WorkerPreparer:
             footer=self._footer,
         )
 
-    async def _exchange(self, frame: bytes) -> _Answer:
+    async def _exchange(self, frame: bytes, request_id: str) -> _Answer:
         process = await self._running()
         if process.stdin is None or process.stdout is None:
             raise _WorkerLost
@@ -167,8 +170,8 @@ class WorkerPreparer:
             header = json.loads(text)
         except (ValueError, RecursionError):
             raise _WorkerLost from None
-        if not isinstance(header, dict):
-            raise _WorkerLost
+        if not isinstance(header, dict) or header.get("request") != request_id:
+            raise _WorkerLost  # garbage, or the answer of another request: nothing that this worker says is believed
         return _Answer(header=header, content=content)
 
     async def _running(self) -> Process:

@@ -23,3 +23,6 @@ CREATE TABLE ended (
 -- Failures that an order alone is blamed for; at a limit a person is needed. Outside the digest: forging it only delays.
 ALTER TABLE orders ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;    -- times the agent was killed while it was leaving
+
+-- Ends of orders in the ledger, for the indicators of a period.
+CREATE INDEX ledger_of_ends ON ledger (at_us) WHERE after IN ('sent', 'rejected') AND before <> after;
