@@ -35,6 +35,8 @@ from vaguemestre_agent.adapters.system.storelock import only_living_copy
 from vaguemestre_agent.adapters.system.witness import TcpWitness, parse_hosts
 from vaguemestre_agent.adapters.system.witnesses import FileWitness, KeyStoreWitness
 from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, UnconfiguredProxy
+from vaguemestre_agent.dropfolder.door import DropDoor
+from vaguemestre_agent.dropfolder.folder import DropFolder
 from vaguemestre_agent.localapi.firstpairing import keep_first_code
 from vaguemestre_agent.localapi.listening import Listening, transport_for
 from vaguemestre_agent.localapi.lock import AgentLock
@@ -63,11 +65,11 @@ from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
 from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_agent.services.wake import Wake
-from vaguemestre_agent.settings import KeyStoreKind, ServiceMode, ServiceSettings, Settings
+from vaguemestre_agent.settings import DropFolderSettings, KeyStoreKind, ServiceMode, ServiceSettings, Settings
 from vaguemestre_core.deferral import evening_of
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.keeping import BackupPort, KeepingPort
-from vaguemestre_core.orders import HoldKind
+from vaguemestre_core.orders import ClientId, HoldKind
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, PreparerPort, ProxyPort, RandomPort, StorePort
 from vaguemestre_core.records import Change
 from vaguemestre_documents.pdf.policy import PdfPolicy
@@ -188,6 +190,15 @@ async def _services(settings: ServiceSettings, parts: Parts) -> AsyncIterator[_S
 def _standing_holds(settings: ServiceSettings) -> frozenset[HoldKind]:
     """Return the holds under which every order is born: what shadow mode accepts stays held when it is left."""
     return frozenset({HoldKind.SHADOW}) if settings.mode is ServiceMode.SHADOW else frozenset()
+
+
+def _drop_door(settings: DropFolderSettings, backend: AgentBackend, parts: Parts) -> DropDoor | None:
+    """Return the watcher of the drop folder, or None when none is set."""
+    if not settings.path:
+        return None
+    folder = DropFolder(Path(settings.path), settings.settle_s, parts.failpoints.hit)
+    client_id = ClientId(settings.client_id)
+    return DropDoor(backend, folder, client_id, parts.clock, parts.failpoints, settings.poll_s)
 
 
 def _take(lock: AgentLock, paths: AgentPaths) -> None:
@@ -415,6 +426,7 @@ async def _running_services(
             *unlocking.health_items(),
             *keeping.health_items(),
             *backups.health_items(),
+            *([] if door is None else [door.health_item()]),
         )
 
     backend = AgentBackend(
@@ -436,6 +448,7 @@ async def _running_services(
         health_items=health_items,
         is_ready=lambda: dispatch.trouble is None,
     )
+    door = _drop_door(settings.dropfolder, backend, parts)
     stop_listening = store.listen(on_change)
     async with asyncio.TaskGroup() as group:
         started = asyncio.Event()
@@ -445,6 +458,7 @@ async def _running_services(
             group.create_task(dispatch.run(), name="dispatch"),
             group.create_task(keeping.run(), name="keeping"),
             group.create_task(backups.run(), name="backups"),
+            *([] if door is None else [group.create_task(door.run(), name="drop-folder")]),
             group.create_task(keep_first_code(backend, paths.first_code, parts.clock), name="first-code"),
         ]
         await started.wait()

@@ -101,6 +101,27 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropFolderSettings:
+    """A folder watched for programs that cannot speak HTTP (docs/dropfolder.md).
+
+    Attributes:
+        path: the folder; empty: none is watched.
+        client_id: the paired client whose documents these are.
+        poll_s: time between two looks, seconds.
+        settle_s: how long both files of a pair must have stayed the same, seconds.
+    """
+
+    path: str = ""
+    client_id: str = ""
+    poll_s: float = 1.0
+    settle_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.poll_s <= 0 or self.settle_s < 0:
+            raise InvalidInput("DROP_TIMES_INVALID")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationSettings:
     """The worker process that builds documents.
 
@@ -131,6 +152,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -171,6 +193,7 @@ T = TypeVar(
     BreakerPolicy,
     RetentionSettings,
     BackupSettings,
+    DropFolderSettings,
 )
 
 
