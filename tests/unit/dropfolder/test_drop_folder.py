@@ -132,7 +132,8 @@ async def test_a_pair_is_taken_answered_put_away_and_told_its_receipt(tmp_path: 
         assert desk.away("done") == [".json", ".pdf"]
         await desk.practice.adopt()
         async with desk.practice.at_work():
-            await desk.practice.pass_time(60, lambda: bool(desk.practice.dmp.complete_bodies))
+            await desk.practice.reaches(order, OrderState.DEFERRED)
+            await desk.practice.advance(1000)
             sent = await desk.practice.reaches(order, OrderState.SENT)
         await desk.door.look()
         receipt = desk.read("lettre.receipt.json")

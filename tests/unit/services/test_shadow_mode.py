@@ -80,9 +80,8 @@ async def test_what_was_accepted_in_shadow_mode_stays_when_it_is_left(tmp_path: 
             await practice.backend.release(practice.client, reference.order_id, SECRETARY)
         async with practice.at_work():
             other = await practice.deposit("cr-2", patient=1, send_now=True)
-            await practice.pass_time(
-                60, lambda: any(c.order and c.order.state is OrderState.SENT for c in practice.told)
-            )
+            await practice.reaches(other, OrderState.DEFERRED)
+            await practice.advance(1000)
             sent = await practice.reaches(other, OrderState.SENT)
             now = [await practice.now(item) for item in (order, held)]
             assert [len(practice.dmp.complete_bodies), sent.order_id] == [1, other.order_id]
