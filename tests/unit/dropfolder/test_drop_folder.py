@@ -24,7 +24,7 @@ from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_agent.settings import parse_settings
 from vaguemestre_core.errors import InvalidInput, NotFound, ServiceError, StoreError
 from vaguemestre_core.orders import OrderState
-from vaguemestre_core.records import OrderFilter
+from vaguemestre_core.records import Order, OrderFilter
 from vaguemestre_testkit.practice_kit import SECRETARY, Office, office
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links and rights of a POSIX system")
@@ -105,6 +105,19 @@ class Desk:
         return len(await self.practice.store.orders(OrderFilter(limit=100)))
 
 
+async def sent_by_hand(practice: Office, order: Order) -> Order:
+    """Prepare an order, let its time pass and send it, without any loop."""
+    await practice.preparation.prepare(order)
+    practice.clock.advance(1000)
+    await practice.store.due(practice.clock.now(), practice.clock.boot_s(), practice.clock.boot_id(), 100)
+    claimed = await practice.store.claim("dmp", practice.rights(), practice.clock.now())
+    assert claimed is not None
+    await practice.dispatch.send(claimed)
+    sent = await practice.now(order)
+    assert sent.state is OrderState.SENT
+    return sent
+
+
 def door(practice: Office, path: Path, failpoints: Failpoints) -> DropDoor:
     folder = DropFolder(path, 2.0, failpoints.hit)
     return DropDoor(practice.backend, folder, practice.client.client_id, practice.clock, failpoints, 1.0)
@@ -131,10 +144,7 @@ async def test_a_pair_is_taken_answered_put_away_and_told_its_receipt(tmp_path: 
         assert desk.left() == set()
         assert desk.away("done") == [".json", ".pdf"]
         await desk.practice.adopt()
-        async with desk.practice.at_work():
-            await desk.practice.reaches(order, OrderState.DEFERRED)
-            await desk.practice.advance(1000)
-            sent = await desk.practice.reaches(order, OrderState.SENT)
+        sent = await sent_by_hand(desk.practice, order)
         await desk.door.look()
         receipt = desk.read("lettre.receipt.json")
         assert (receipt["state"], receipt["unique_id"]) == ("sent", sent.unique_id)
