@@ -32,7 +32,7 @@ from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_core.orders import ClientId, OrderState
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
-from vaguemestre_queue import people, rows
+from vaguemestre_queue import people, relations, rows
 from vaguemestre_queue.connection import Value, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import open_database
@@ -81,18 +81,34 @@ def fill(folder: Path, keys: StoreKeys, count: int) -> None:
     sent = rows.mac_of(context.sealer, template | {"state": OrderState.SENT.value})
     raw.execute("UPDATE orders SET state = 'sent', mac = ?", [sent])
 
+    cursor = raw.execute("SELECT * FROM documents")
+    names = [column[0] for column in cursor.description]
+    document = dict(zip(names, cursor.fetchone(), strict=True))
+
+    def own(number: int) -> dict[str, Value]:
+        """Return what an order has of its own, its document too: a claim looks at all orders of a document."""
+        return {
+            "document_id": f"d_{number:030d}",
+            "client_ref": f"compte-rendu-{number:08d}",
+            "set_id": f"1.2.250.1.999.1.2.{10**20 + number}",
+        }
+
     def made() -> Iterator[list[Value]]:
         for number in range(1, count):
             state = OrderState.READY if number % READY_ONE_IN == 0 else OrderState.SENT
-            row = template | {
+            row = template | own(number)
+            row |= {
                 "order_id": f"o_{number:030d}",
-                "client_ref": f"compte-rendu-{number:08d}",
                 "unique_id": f"1.2.250.1.999.1.3.{10**20 + number}",
-                "lane": f"{number:032x}",
+                "lane": relations.lane_of(context, str(document["patient"]), str(row["set_id"])),
                 "state": state.value,
             }
             yield [*(row[column] for column in rows.COLUMNS), rows.mac_of(context.sealer, row)]
 
+    raw.executemany(
+        f"INSERT INTO documents ({', '.join(names)}) VALUES ({', '.join('?' for _ in names)})",
+        ([(document | own(number))[name] for name in names] for number in range(1, count)),
+    )
     raw.executemany(rows.INSERT, made())
     raw.execute("COMMIT")
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
