@@ -49,6 +49,7 @@ from vaguemestre_agent.patience import opened_or_explained
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
 from vaguemestre_agent.services.backups import BackupService
+from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import clock_items, salvage_items
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService
@@ -435,6 +436,9 @@ async def _running_services(
         intake=intake,
         history=HistoryService(intake=intake),
         fact_service=FactService(store=store),
+        change_service=ChangeService(
+            store=store, sessions=sessions, clock=parts.clock, random=parts.random, policy=settings.deferral
+        ),
         order_service=OrderService(
             store=store, sessions=sessions, outages=outages, clock=parts.clock, is_shadow=services.is_shadow
         ),

@@ -19,6 +19,7 @@ from yarl import URL
 
 from vaguemestre_api import openapi, wire
 from vaguemestre_api.answers import Answer, StreamItem, item_of, problem_of
+from vaguemestre_api.client_changes import ChangeCalls
 from vaguemestre_api.client_facts import FactCalls
 from vaguemestre_api.client_keeping import KeepingCalls
 from vaguemestre_api.codec import WireError, from_json, to_json
@@ -53,7 +54,7 @@ class DocumentBody:
     media_type: str
 
 
-class Client(KeepingCalls, FactCalls):
+class Client(KeepingCalls, FactCalls, ChangeCalls):
     """Calls one agent. Use as an async context manager, or call ``close``.
 
     Every method raises ``ApiProblem`` (the agent refused), ``AgentNotRunning``, ``AgentSilent`` (no answer in time:

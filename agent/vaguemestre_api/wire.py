@@ -129,6 +129,24 @@ class CancelAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisibilityRequest:
+    """The visibility codes wanted, all of them; none: visible to all."""
+
+    visibility: tuple[str, ...]
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAccepted:
+    """What becomes of a deletion or a change of visibility."""
+
+    answer: str
+    order: Order
+    replayed: bool
+    stopped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActorRequest:
     """Body of a write that carries nothing else."""
 

@@ -107,7 +107,12 @@ def _message_consent(facts: GuardInput) -> GuardAnswer:
 
 
 def _ins_qualifiee(facts: GuardInput) -> GuardAnswer:
-    if _is_dmp(facts.kind) and (facts.identity_status != "qualifiée" or not facts.has_ins):
+    # A deletion is how a document leaves the wrong DMP: a doubt about whose it is must not keep it there.
+    if (
+        _is_dmp(facts.kind)
+        and facts.kind is not OrderKind.DMP_DELETE
+        and (facts.identity_status != "qualifiée" or not facts.has_ins)
+    ):
         return GuardAnswer(
             guard=GuardName.INS_QUALIFIEE, passed=False, code="INS_NOT_QUALIFIED", hold=HoldKind.IDENTITY
         )
@@ -115,6 +120,8 @@ def _ins_qualifiee(facts: GuardInput) -> GuardAnswer:
 
 
 def _identity_sure(facts: GuardInput) -> GuardAnswer:
+    if facts.kind is OrderKind.DMP_DELETE:
+        return _pass(GuardName.IDENTITY_SURE)
     # What corrects a mistake (deletion, visibility) may leave: it names what is there, under the identity of then.
     if facts.identity_changed and facts.kind in FEEDING | {OrderKind.MSS_SEND}:
         return GuardAnswer(guard=GuardName.IDENTITY_SURE, passed=False, code="IDENTITY_CHANGED", hold=HoldKind.IDENTITY)

@@ -72,6 +72,7 @@ class OrderEvent(StrEnum):
     UNCLAIM = "unclaim"
     FIRST_BYTE = "first_byte"
     DELIVERED = "delivered"
+    ALREADY_SO = "already_so"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     NOT_SENT_CANCELLED = "not_sent_cancelled"
@@ -150,6 +151,8 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = Mapping
         (_S.CLAIMED, _E.FIRST_BYTE): _S.SENDING,
         # A service that refuses before any body byte (no such DMP, closed) gives a verdict too.
         (_S.CLAIMED, _E.REFUSED): _S.REJECTED,
+        # What a change asks is so already at the service: nothing left.
+        (_S.CLAIMED, _E.ALREADY_SO): _S.SENT,
         # The version it replaces is no longer there: it is built again without naming it.
         (_S.CLAIMED, _E.PREDECESSOR_GONE): _S.PREPARING,
         # Committed just before the first body byte: from here only a verdict ends it.

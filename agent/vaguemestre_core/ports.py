@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from vaguemestre_core.changes import ChangeAccepted, ChangeRequest
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
 from vaguemestre_core.indicators import Done
@@ -129,6 +130,16 @@ class StorePort(TallyPort, Protocol):
             Conflict: IDEMPOTENCY_MISMATCH (same key, other content), DOCUMENT_OF_ANOTHER_PATIENT (a version of it
                 is, or may be, in the DMP of somebody else).
             StoreError: STORE_FULL, STORE_READ_ONLY, STORE_UNAVAILABLE; nothing was accepted.
+        """
+
+    async def accept_change(self, request: ChangeRequest) -> ChangeAccepted:
+        """Make a deletion or a change of visibility durable, by whatever the document's state asks, or replay.
+
+        Raises:
+            NotFound: DOCUMENT_UNKNOWN.
+            Conflict: IDEMPOTENCY_MISMATCH, DOCUMENT_NOT_THERE (nothing of it is there or waits), PRESENCE_UNKNOWN
+                (given up in doubt), DELETION_UNDER_WAY, DMP_CANNOT_HIDE_AGAIN, BODY_NEEDED; nothing was changed.
+            StoreError: as for ``accept``.
         """
 
     async def order(self, order_id: OrderId) -> Order:

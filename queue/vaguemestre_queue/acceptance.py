@@ -10,7 +10,7 @@ import struct
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
-from vaguemestre_queue import facts, ledger, relations, rows, transitions
+from vaguemestre_queue import facts, given, idempotency, ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -52,13 +52,14 @@ def accept(
     )
     facts.link_at_acceptance(connection, context, acceptance, changes)
     superseded: OrderId | None = None
+    latest: Row | None = None
     earlier: list[Row] = []
     if document:
         document_id = DocumentId(rows.as_text(document[0][0]))
         earlier = relations.of_document(connection, context, document_id)
         _require_same_reference(acceptance, earlier)
         latest = relations.wanted(earlier)
-        if _same_wish(acceptance, latest):
+        if _same_wish(acceptance, latest, earlier):
             _remember_key(connection, context, acceptance, rows.as_text(latest["order_id"]))
             return Accepted(order=rows.order_of(latest), replayed=True)
         _require_patient(context, acceptance, earlier)
@@ -73,17 +74,11 @@ def accept(
     holds = facts.holds_at_acceptance(connection, context, acceptance)
     row = _new_row(context, acceptance, document_id, set_id, sealed)
     row |= {"holds": rows.holds_text(holds)}
+    if latest is not None and latest["request_digest"] == acceptance.request_digest and _is_unreadable(latest):
+        row["guard_facts"] = latest["guard_facts"]  # the body was lost, not the visibility that a person chose since
     row |= relations.linked(row, earlier)
     row = transitions.insert(connection, context, row)
-    connection.run(
-        "INSERT INTO bodies VALUES (?, 'given', ?, ?, ?)",
-        [
-            acceptance.order_id,
-            sealed.sealed,
-            rows.pairs_json([(r, "") for r in sealed.recipients]),
-            row["accepted_at_us"],
-        ],
-    )
+    given.keep(connection, row, sealed)
     _remember_key(connection, context, acceptance, acceptance.order_id)
     order = rows.order_of(row)
     detail = [("kind", order.kind.value), ("type", acceptance.type_code), ("version", str(order.version))]
@@ -106,30 +101,31 @@ def accept(
 
 
 def _replayed_by_key(connection: Connection, context: Context, acceptance: Acceptance) -> Accepted | None:
-    if acceptance.idempotency_key is None:
+    known = idempotency.known(connection, acceptance.client_id, acceptance.idempotency_key, acceptance.request_digest)
+    if known is None:
         return None
-    known = connection.run(
-        "SELECT request_digest, order_id FROM idempotency WHERE client_id = ? AND key = ?",
-        [acceptance.client_id, acceptance.idempotency_key],
-    )
-    if not known:
-        return None
-    if known[0][0] != acceptance.request_digest:
-        raise Conflict("IDEMPOTENCY_MISMATCH")
-    row = transitions.load(connection, context, OrderId(rows.as_text(known[0][1])))
-    if row["state"] == OrderState.UNREADABLE.value or HoldKind.INTEGRITY in rows.holds_of(row["holds"]):
+    row = transitions.load(connection, context, known)
+    if _is_unreadable(row) or HoldKind.INTEGRITY in rows.holds_of(row["holds"]):
         return None  # its body was asked for again, or it was altered: here it is
     return Accepted(order=rows.order_of(row), replayed=True)
 
 
-def _same_wish(acceptance: Acceptance, latest: Row) -> bool:
-    """Say whether the client repeats its last wish: a new key after a stop is a new one, a lost body is given anew."""
-    if latest["request_digest"] != acceptance.request_digest or latest["state"] == OrderState.UNREADABLE.value:
+def _same_wish(acceptance: Acceptance, latest: Row, orders: list[Row]) -> bool:
+    """Say whether the client repeats its last wish.
+
+    A new key after a stop or a deletion is a new wish; a lost body is given anew.
+    """
+    if latest["request_digest"] != acceptance.request_digest or _is_unreadable(latest):
         return False
     if HoldKind.INTEGRITY in rows.holds_of(latest["holds"]):
         return False  # somebody altered it or its document: the wish is given again
     stopped = {OrderState.CANCELLED, OrderState.ABANDONED, OrderState.SUPERSEDED}
-    return acceptance.idempotency_key is None or OrderState(rows.as_text(latest["state"])) not in stopped
+    is_over = relations.state_of(latest) in stopped or relations.is_being_deleted(orders)
+    return acceptance.idempotency_key is None or not is_over
+
+
+def _is_unreadable(row: Row) -> bool:
+    return relations.state_of(row) is OrderState.UNREADABLE
 
 
 def _require_same_reference(acceptance: Acceptance, orders: list[Row]) -> None:
@@ -191,17 +187,14 @@ def _keep_document(
 
 
 def _remember_key(connection: Connection, context: Context, acceptance: Acceptance, order_id: str) -> None:
-    if acceptance.idempotency_key is not None:
-        connection.run(
-            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)",
-            [
-                acceptance.client_id,
-                acceptance.idempotency_key,
-                acceptance.request_digest,
-                order_id,
-                rows.to_us(context.clock.now()),
-            ],
-        )
+    idempotency.remember(
+        connection,
+        context,
+        acceptance.client_id,
+        acceptance.idempotency_key,
+        acceptance.request_digest,
+        order_id,
+    )
 
 
 def _new_row(context: Context, acceptance: Acceptance, document_id: DocumentId, set_id: str, sealed: Envelope) -> Row:

@@ -9,7 +9,7 @@ from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
-from vaguemestre_queue import relations, rows, transitions
+from vaguemestre_queue import given, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -27,7 +27,7 @@ def fetch(connection: Connection, context: Context, order_id: OrderId, role: str
     """
     row = transitions.load(connection, context, order_id)
     expected = row[f"{role}_digest"]
-    if expected is None:
+    if expected is None or expected == given.NONE:
         return None
     found = connection.run("SELECT envelope FROM bodies WHERE order_id = ? AND role = ?", [order_id, role])
     if not found:
@@ -64,9 +64,11 @@ def save_prepared(
 ) -> Order:
     """Keep the built document, freeze identifiers, apply PREPARED. Raises Conflict UNIQUE_ID_TAKEN."""
     row = transitions.load(connection, context, order_id)
+    # One given up in doubt may be there: its uniqueId is not free.
     taken = connection.run(
-        "SELECT order_id FROM orders WHERE unique_id = ? AND order_id <> ? "
-        "AND state NOT IN ('cancelled', 'superseded', 'abandoned')",
+        "SELECT order_id FROM orders WHERE unique_id = ? AND order_id <> ? AND kind IN ('dmp.submit', 'dmp.replace') "
+        "AND (state NOT IN ('cancelled', 'superseded', 'abandoned') "
+        "OR (state = 'abandoned' AND doubt_since_us IS NOT NULL))",
         [build.unique_id, order_id],
     )
     if taken:

@@ -10,8 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vaguemestre_core.orders import TERMINAL, DocumentId, HoldKind, OrderEvent, OrderKind, OrderState, WaitReason, can
-from vaguemestre_core.records import AGENT_ACTOR, GONE_THERE, Actor, Change
+from vaguemestre_core.changes import CHANGES
+from vaguemestre_core.orders import (
+    TERMINAL,
+    DocumentId,
+    HoldKind,
+    OrderEvent,
+    OrderId,
+    OrderKind,
+    OrderState,
+    WaitReason,
+    can,
+)
+from vaguemestre_core.records import AGENT_ACTOR, GONE_THERE, Actor, Change, Order
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import rows, transitions
 from vaguemestre_queue.connection import Connection
@@ -19,7 +30,9 @@ from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
 
 ERASED: Final = "erased"  # in place of a pseudonym; no pseudonym looks like it
+_STOPPED: Final = frozenset({OrderState.CANCELLED, OrderState.SUPERSEDED, OrderState.ABANDONED, OrderState.REJECTED})
 CONTENT: Final = frozenset({OrderKind.DMP_SUBMIT.value, OrderKind.DMP_REPLACE.value})
+_MAKES_OR_ENDS: Final = CONTENT | {OrderKind.DMP_DELETE.value}
 _OVER: Final = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 # Nothing of the same document is open before it: its own fate depends on no verdict to come.
 IS_FREE: Final = (
@@ -75,9 +88,21 @@ def lane_of(context: Context, patient: str, set_id: str) -> str:
     return context.sealer.pseudonym("lane", Personal(f"{patient}\x1f{set_id}"))
 
 
+def is_change(row: Row) -> bool:
+    """Say whether an order changes, without a body, a version that is there."""
+    return row["kind"] in CHANGES
+
+
 def wanted(orders: Sequence[Row]) -> Row:
     """Return the last version a client wanted; every document begins with one."""
     return next(row for row in reversed(orders) if is_content(row))
+
+
+def is_being_deleted(orders: Sequence[Row]) -> bool:
+    """Say whether the last of these orders that counts deletes, or deleted, the document."""
+    counts = (row for row in reversed(orders) if state_of(row) not in _STOPPED and row["kind"] in _MAKES_OR_ENDS)
+    last = next(counts, None)
+    return last is not None and last["kind"] == OrderKind.DMP_DELETE
 
 
 def standing(orders: Sequence[Row]) -> Standing:
@@ -90,6 +115,8 @@ def standing(orders: Sequence[Row]) -> Standing:
         if is_content(row):
             there = None if GONE_THERE in rows.pairs_of(row["receipt"]) else row
             last_version = max(last_version, rows.as_int(row["version"]))
+        elif row["kind"] == OrderKind.DMP_DELETE:
+            there = None
     return Standing(settled=all(state_of(row) in TERMINAL for row in orders), there=there, last_version=last_version)
 
 
@@ -130,17 +157,18 @@ def make_room(
     return superseded
 
 
-def predecessor_gone(connection: Connection, context: Context, row: Row, changes: list[Change]) -> Row:
+def predecessor_gone(connection: Connection, context: Context, order_id: OrderId, changes: list[Change]) -> Order:
     """Remember that the version replaced is no longer there, and let this one be built again without naming it.
 
     Raises Conflict TRANSITION_ILLEGAL when the order is no longer CLAIMED.
     """
+    row = transitions.load(connection, context, order_id)
     for other in before(connection, context, row):
         if other["order_id"] == row["predecessor"]:
             receipt = [pair for pair in rows.pairs_of(other["receipt"]) if pair != GONE_THERE]
             columns: Row = {"receipt": rows.pairs_json([*receipt, GONE_THERE])}
             transitions.touch(connection, context, other, "order.gone_there", AGENT_ACTOR, changes, columns)
-    return transitions.transition(
+    new = transitions.transition(
         connection,
         context,
         row,
@@ -149,6 +177,7 @@ def predecessor_gone(connection: Connection, context: Context, row: Row, changes
         changes,
         columns={"next_attempt_at_us": 0, **unprepared(connection, row)},
     )
+    return rows.order_of(new)
 
 
 def unprepared(connection: Connection, row: Row) -> Row:

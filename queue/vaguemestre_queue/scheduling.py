@@ -11,7 +11,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_core.turns import SendingRight
-from vaguemestre_queue import ledger, relations, rows, setaside, transitions
+from vaguemestre_queue import changing, ledger, relations, rows, setaside, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -217,8 +217,13 @@ def preparing(
 
 
 def _materialised(connection: Connection, context: Context, row: Row, changes: list[Change]) -> Row | None:
-    """Link an order to the version before it, or None when the document has a row that is not ours: a person looks."""
+    """Link an order to the version before it, or None when it ends here.
+
+    A document with a row that is not ours: a person looks.
+    """
     try:
+        if relations.is_change(row):
+            return changing.materialise(connection, context, row, changes)
         return relations.materialise(connection, context, row, changes)
     except StoreError as error:
         if error.code != "ROW_NOT_AUTHENTIC":

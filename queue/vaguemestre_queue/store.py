@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from vaguemestre_core.changes import ChangeAccepted, ChangeRequest
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
@@ -39,6 +40,7 @@ from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import (
     bodies,
+    changing,
     ledger,
     people,
     recovery,
@@ -198,6 +200,12 @@ class Store(FactStore, TallyStore):
         context.failpoints.hit("accept.durable")
         return accepted
 
+    async def accept_change(self, request: ChangeRequest) -> ChangeAccepted:
+        """Make a deletion or a change of visibility durable, or replay it."""
+        accepted = await self._write(lambda c, out: changing.accept(c, self._context, request, out))
+        self._context.failpoints.hit("accept.durable")
+        return accepted
+
     async def _seal(self, body: bytes) -> Envelope:
         if len(body) < 65536:
             return self._context.sealer.seal(body)  # shorter than a thread hop
@@ -338,13 +346,7 @@ class Store(FactStore, TallyStore):
 
     async def predecessor_gone(self, order_id: OrderId) -> Order:
         """Let a claimed replacement be built again without naming a version that is no longer there."""
-        context = self._context
-
-        def work(connection: Connection, changes: list[Change]) -> Order:
-            row = transitions.load(connection, context, order_id)
-            return rows.order_of(relations.predecessor_gone(connection, context, row, changes))
-
-        return await self._write(work)
+        return await self._write(lambda c, out: relations.predecessor_gone(c, self._context, order_id, out))
 
     async def strike(self, order_id: OrderId, limit: int, code: str) -> Order:
         """Count a failure that an order alone is blamed for; at the limit it is held for a person."""

@@ -17,12 +17,13 @@ from vaguemestre_core.orders import (
     HoldKind,
     OrderEvent,
     OrderId,
+    OrderKind,
     OrderState,
     can,
     next_state,
 )
 from vaguemestre_core.records import AGENT_ACTOR, Actor, CancelAnswer, Change, Order, OrderPatch, event_kind
-from vaguemestre_queue import ledger, rows, tallies
+from vaguemestre_queue import given, ledger, rows, tallies
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -129,7 +130,7 @@ def transition(
 
     An order whose cancellation was asked is cancelled in the same transaction when the event would let it leave again:
     whoever chose the event may have read the order before it was asked. One that did not leave after all, while a newer
-    version was accepted, is superseded likewise.
+    version, or the deletion, was accepted gives way likewise.
     """
     before = OrderState(rows.as_text(row["state"]))
     after = next_state(before, event)
@@ -149,22 +150,50 @@ def transition(
         asked = (("cause", "asked"),)
         return transition(connection, context, new, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=asked)
     if before in CANCEL_ASKED_ONLY and can(after, OrderEvent.SUPERSEDE):
-        newer = _newer_wish(connection, new)
+        newer = _newer_wish(connection, context, new)
         if newer is not None:
-            by = (("by", newer),)
-            return transition(connection, context, new, OrderEvent.SUPERSEDE, AGENT_ACTOR, changes, detail=by)
+            return _give_way(connection, context, new, newer, changes)
     return new
 
 
-def _newer_wish(connection: Connection, row: Row) -> str | None:
+def _newer_wish(connection: Connection, context: Context, row: Row) -> Row | None:
     """Return the newer order of the same document that makes this one useless, or None."""
+    columns = ", ".join(f"n.{column}" for column in rows.COLUMNS)
     found = connection.run(
-        "SELECT n.order_id FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id AND n.seq > o.seq "
-        "WHERE o.order_id = ? AND n.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned') "
-        "AND (n.kind IN ('dmp.submit', 'dmp.replace') OR n.kind = o.kind) ORDER BY n.seq DESC LIMIT 1",
+        f"SELECT {columns}, n.mac FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id "
+        "AND n.seq > o.seq WHERE o.order_id = ? AND n.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned') "
+        "AND (n.kind IN ('dmp.submit', 'dmp.replace', 'dmp.delete') OR n.kind = o.kind "
+        "OR (n.kind = 'dmp.visibility' AND o.kind IN ('dmp.submit', 'dmp.replace'))) ORDER BY n.seq DESC LIMIT 1",
         [row["order_id"]],
     )
-    return rows.as_text(found[0][0]) if found else None
+    if not found:
+        return None
+    newer, mac = rows.row_of(tuple(found[0]))
+    # One that is not ours replaces nothing, except a version: that of which it was made may have been corrected.
+    is_version = newer["kind"] in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}
+    return newer if is_version or rows.is_authentic(context.sealer, newer, mac) else None
+
+
+def _give_way(connection: Connection, context: Context, row: Row, newer: Row, changes: list[Change]) -> Row:
+    """End an order that did not leave after all: a deletion cancels it, a newer version or visibility replaces it."""
+    by = (("by", rows.as_text(newer["order_id"])),)
+    if newer["kind"] == OrderKind.DMP_DELETE:
+        return transition(connection, context, row, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=by)
+    ended = transition(connection, context, row, OrderEvent.SUPERSEDE, AGENT_ACTOR, changes, detail=by)
+    if newer["kind"] == OrderKind.DMP_VISIBILITY and row["kind"] != newer["kind"]:
+        # Nothing is there to change: the document leaves with the visibility that was asked meanwhile.
+        holds = rows.holds_of(row["holds"]) | rows.holds_of(newer["holds"])
+        columns: Row = {
+            "kind": OrderKind.DMP_SUBMIT.value,
+            "holds": rows.holds_text(holds),
+            "given_digest": row["given_digest"],
+            "request_digest": row["request_digest"],
+            "next_attempt_at_us": 0,
+        }
+        took = (("instead_of", rows.as_text(row["order_id"])),)
+        touch(connection, context, newer, "order.took_over", AGENT_ACTOR, changes, columns, took)
+        given.copy(connection, row, newer)
+    return ended
 
 
 def _tell(

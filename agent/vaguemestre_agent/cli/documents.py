@@ -38,6 +38,21 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 
 
+# What becomes of a deletion or of a change of visibility, in words.
+_DELETION: Final[Mapping[str, str]] = {
+    "accepted": "La suppression du DMP est demandée ; elle peut être annulée jusqu'à son départ.",
+    "waits": "L'issue de l'envoi n'est pas connue : la suppression l'attend. Pas arrivé, le document ne repartira pas.",
+    "stopped": "Rien n'était parti : l'envoi est annulé.",
+    "done": "Le document est déjà supprimé.",
+}
+_VISIBILITY: Final[Mapping[str, str]] = {
+    "accepted": "Le changement de visibilité au DMP est demandé ; il peut être annulé jusqu'à son départ.",
+    "waits": "L'issue de ce qui est parti n'est pas connue : le changement l'attend.",
+    "corrected": "Rien n'était parti : le document partira avec cette visibilité.",
+    "done": "Le document a déjà cette visibilité.",
+}
+
+
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     """Add the sub-commands."""
     verbs = parser.add_subparsers(dest="verb", metavar="ACTION", required=True)
@@ -68,6 +83,26 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     )
     comparing.add_argument("first", type=Path, metavar="CDA")
     comparing.add_argument("second", type=Path, metavar="CDA")
+    deleting = verbs.add_parser("delete", parents=[common], help="supprimer un document, parti ou non")
+    deleting.add_argument("client_ref", metavar="RÉFÉRENCE")
+    deleting.add_argument(
+        "--motive",
+        required=True,
+        choices=("feeding_error", "patient_request"),
+        help="erreur d'alimentation, ou demande du patient ; inscrit au registre",
+    )
+    showing_to = verbs.add_parser("visibility", parents=[common], help="dire qui voit un document, parti ou non")
+    showing_to.add_argument("client_ref", metavar="RÉFÉRENCE")
+    showing_to.add_argument(
+        "--mask",
+        action="append",
+        default=[],
+        choices=("INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX", "MASQUE_PS"),
+        help="code voulu, répétable ; sans aucun, le document est visible à tous",
+    )
+    for changing in (deleting, showing_to):
+        changing.add_argument("--key", metavar="CLÉ", help="clé d'idempotence")
+        add_actor_options(changing)
     checking = verbs.add_parser("check", parents=[common], help="vérifier un CDA, sans envoi")
     checking.add_argument("file", type=Path, metavar="CDA")
     checking.add_argument("--not-for-dmp", action="store_true", help="sans les règles propres au DMP")
@@ -80,6 +115,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         "put": _put,
         "put-batch": _put_batch,
         "show": _show,
+        "delete": _delete,
+        "visibility": _visibility,
         "build": _build,
         "check": _check,
         "compare": _compare,
@@ -153,6 +190,24 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
     lines = [f"{document.client_ref} : {STATUSES.get(document.status, document.status)}"]
     lines += [f"  {order.order_id}  version {order.version}  {situation(order)}" for order in document.orders]
     console.give(document, "\n".join(lines))
+    return Exit.OK
+
+
+def _delete(arguments: argparse.Namespace, console: Console) -> int:
+    accepted = ask(
+        arguments,
+        lambda client: client.delete_document(arguments.client_ref, arguments.motive, idempotency_key=arguments.key),
+    )
+    console.give(accepted, f"{_DELETION[accepted.answer]}\n{describe(accepted.order)}")
+    return Exit.OK
+
+
+def _visibility(arguments: argparse.Namespace, console: Console) -> int:
+    accepted = ask(
+        arguments,
+        lambda client: client.set_visibility(arguments.client_ref, arguments.mask, idempotency_key=arguments.key),
+    )
+    console.give(accepted, f"{_VISIBILITY[accepted.answer]}\n{describe(accepted.order)}")
     return Exit.OK
 
 

@@ -21,6 +21,7 @@ from vaguemestre_agent.services.values import HealthItem as HealthItem
 from vaguemestre_agent.services.values import NewClient as NewClient
 from vaguemestre_agent.services.values import SessionOffer as SessionOffer
 from vaguemestre_agent.services.values import Why as Why
+from vaguemestre_core.changes import ChangeAccepted, DeletionMotive
 from vaguemestre_core.facts import Care, FactsRecorded, IdentityEvent, NewFact
 from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import ClientId, OrderId
@@ -90,6 +91,21 @@ class Backend(Protocol):
 
     async def put_documents(self, client: Client, uploads: Sequence[DocumentUpload]) -> Sequence[BatchOutcome]:
         """Accept documents of earlier episodes; raise Conflict INS_NOT_QUALIFIED and accept none of them."""
+
+    async def delete_document(
+        self, client: Client, client_ref: str, motive: DeletionMotive, actor: Actor, idempotency_key: str | None
+    ) -> ChangeAccepted:
+        """Delete a document; raise NotFound DOCUMENT_UNKNOWN, Conflict DOCUMENT_NOT_THERE, PRESENCE_UNKNOWN."""
+
+    async def set_visibility(
+        self,
+        client: Client,
+        client_ref: str,
+        visibility: frozenset[str],
+        actor: Actor,
+        idempotency_key: str | None,
+    ) -> ChangeAccepted:
+        """Say who sees a document; raise InvalidInput VISIBILITY_COMBINATION_FORBIDDEN, and as ``delete_document``."""
 
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
         """Return the orders of a document, newest first; raise NotFound DOCUMENT_UNKNOWN."""

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import assert_never
 
+from vaguemestre_agent.services.changing import ChangeExchanges
 from vaguemestre_agent.services.clockwatch import ClockWatch
 from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
 from vaguemestre_agent.services.strikes import Strikes
+from vaguemestre_agent.services.verdicts import verdict_of
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.breaker import Permit, Step
+from vaguemestre_core.changes import CHANGES
 from vaguemestre_core.clocks import EveningHour
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.facts import FactView, guard_input
@@ -120,8 +122,19 @@ class DispatchService:
         self._exchanges = Exchanges(store, sessions, clock)
         self._outages = outages
         self._strikes = Strikes(store, self._exchanges, outages, clock, limit=settings.strikes)
+        self._changing = ChangeExchanges(store=store, dmp=dmp)
         self._settling_service = SettlingService(
-            store, dmp, self._exchanges, outages, self._strikes, clock, random, failpoints, retry, preparer
+            store,
+            dmp,
+            self._exchanges,
+            self._changing,
+            outages,
+            self._strikes,
+            clock,
+            random,
+            failpoints,
+            retry,
+            preparer,
         )
         self._turns = Turns()
         self._clock_watch = ClockWatch(store, clock, evening)
@@ -289,26 +302,13 @@ class DispatchService:
             return
         if order.kind is OrderKind.DMP_REPLACE and not await self._may_replace(order, context):
             return
-        prepared = await self._store.prepared(order.order_id)
-        assert order.frozen_ids is not None
-        if self._settings.test_existence and not await self._may_feed(order, prepared, context):
-            return
-        signature = await self._store.signature(order.order_id)
-        if signature is None:
-            signature = await self._dmp.sign(prepared, order.frozen_ids, context)
-            self._failpoints.hit("send.signed")
-        frozen_signature = signature
-
-        async def commit_sending() -> None:
-            self._failpoints.hit("send.connected")
-            attempt.may_have_started = True  # unless the store says no: after an error of the disk it may be written
-            try:
-                await self._store.first_byte(order.order_id, frozen_signature)
-            except Conflict:
-                attempt.may_have_started = False
-                raise
-
-        outcome = await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit_sending)
+        if order.kind in CHANGES:
+            outcome = await self._changing.send(order, context, self._commits_sending(order, None, attempt))
+        else:
+            fed = await self._feed(order, context, attempt)
+            if fed is None:
+                return
+            outcome = fed
         self._failpoints.hit("send.answered")
         step = Step.SENDING if attempt.may_have_started else Step.ASKING
         await self._outages.learned(order.order_id, outcome.evidence, step)
@@ -316,6 +316,33 @@ class DispatchService:
             await self._exchanges.lost(context)
         await self.conclude(order, outcome, started=attempt.may_have_started)
         await self._strikes.of_service(order.order_id, outcome.evidence, outcome.code)
+
+    async def _feed(self, order: Order, context: SendingContext, attempt: _Attempt) -> Outcome | None:
+        """Feed a document; return None when it was given back before anything left."""
+        prepared = await self._store.prepared(order.order_id)
+        assert order.frozen_ids is not None
+        if self._settings.test_existence and not await self._may_feed(order, prepared, context):
+            return None
+        signature = await self._store.signature(order.order_id)
+        if signature is None:
+            signature = await self._dmp.sign(prepared, order.frozen_ids, context)
+            self._failpoints.hit("send.signed")
+        commit = self._commits_sending(order, signature, attempt)
+        return await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit)
+
+    def _commits_sending(
+        self, order: Order, signature: bytes | None, attempt: _Attempt
+    ) -> Callable[[], Awaitable[None]]:
+        async def commit_sending() -> None:
+            self._failpoints.hit("send.connected")
+            attempt.may_have_started = True  # unless the store says no: after an error of the disk it may be written
+            try:
+                await self._store.first_byte(order.order_id, signature)
+            except Conflict:
+                attempt.may_have_started = False
+                raise
+
+        return commit_sending
 
     async def _is_held(self, order: Order, client: Client | None) -> bool:
         """Run the guards again: facts may have changed since the acceptance."""
@@ -429,31 +456,10 @@ class DispatchService:
             self._settling_service.know(done)
 
     async def _verdict(self, order: Order, outcome: Outcome) -> tuple[OrderEvent, OrderPatch]:
-        match outcome.certainty:
-            case Certainty.DELIVERED:
-                done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})
-                return OrderEvent.DELIVERED, OrderPatch(receipt=outcome.receipt, clear=done)
-            case Certainty.REFUSED:
-                return OrderEvent.REFUSED, OrderPatch(failure_code=outcome.code, service_code=outcome.service_code)
-            case Certainty.NOT_SENT:
-                patch = await self._later(
-                    order, outcome.waiting, outcome.code, outcome.service_code, outcome.retry_after_s
-                )
-                if order.state is OrderState.CLAIMED:
-                    return OrderEvent.UNCLAIM, patch
-                if order.cancel_requested:
-                    return OrderEvent.NOT_SENT_CANCELLED, patch
-                return OrderEvent.NOT_SENT, patch
-            case Certainty.DOUBT:
-                now = self._clock.now()
-                return OrderEvent.DOUBT, OrderPatch(
-                    failure_code=outcome.code,
-                    service_code=outcome.service_code,
-                    doubt_since=now,
-                    next_attempt_at=now + timedelta(seconds=self._settings.first_lookup_s),
-                )
-            case never:
-                assert_never(never)
+        async def later() -> OrderPatch:
+            return await self._later(order, outcome.waiting, outcome.code, outcome.service_code, outcome.retry_after_s)
+
+        return await verdict_of(order, outcome, self._clock.now(), self._settings.first_lookup_s, later)
 
     async def _start_settlings(self, group: asyncio.TaskGroup) -> None:
         if self._outages.permit(Step.ASKING) is Permit.NONE or self._is_looking_up_enough:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_agent.services.backups import BackupService
+from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import order_items
 from vaguemestre_agent.services.facts import Delegation, FactService, Identifiers, PatientWishes
@@ -18,6 +19,7 @@ from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
 from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.changes import ChangeAccepted, DeletionMotive
 from vaguemestre_core.errors import InvalidInput, StoreError
 from vaguemestre_core.facts import Care, FactsRecorded, IdentityEvent, NewFact
 from vaguemestre_core.identities import IdentityStatus
@@ -51,6 +53,7 @@ class AgentBackend:
     intake: IntakeService
     history: HistoryService
     fact_service: FactService
+    change_service: ChangeService
     order_service: OrderService
     sessions: SessionService
     keeping: KeepingService
@@ -104,6 +107,23 @@ class AgentBackend:
     async def put_documents(self, client: Client, uploads: Sequence[DocumentUpload]) -> Sequence[BatchOutcome]:
         """Accept documents of earlier episodes."""
         return await self.history.put_documents(client, uploads)
+
+    async def delete_document(
+        self, client: Client, client_ref: str, motive: DeletionMotive, actor: Actor, idempotency_key: str | None
+    ) -> ChangeAccepted:
+        """Delete a document."""
+        return await self.change_service.delete(client, client_ref, motive, actor, idempotency_key)
+
+    async def set_visibility(
+        self,
+        client: Client,
+        client_ref: str,
+        visibility: frozenset[str],
+        actor: Actor,
+        idempotency_key: str | None,
+    ) -> ChangeAccepted:
+        """Say who sees a document."""
+        return await self.change_service.set_visibility(client, client_ref, visibility, actor, idempotency_key)
 
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
         """Return the orders of a document, newest first."""

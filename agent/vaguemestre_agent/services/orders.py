@@ -240,7 +240,8 @@ class OrderService:
         if order.state is OrderState.IN_DOUBT and HoldKind.TROUBLE in order.holds:
             return _HOLDS[HoldKind.TROUBLE]
         if order.state is not OrderState.READY:
-            return _STATE_REASONS[order.state]
+            is_behind = order.state is OrderState.PREPARING and order.waiting is WaitReason.PREDECESSOR
+            return _WAITS[WaitReason.PREDECESSOR] if is_behind else _STATE_REASONS[order.state]
         return self._wait_of(order, owner)
 
     def _wait_of(self, order: Order, owner: Client | None) -> tuple[str, str]:

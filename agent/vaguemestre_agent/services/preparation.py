@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from vaguemestre_agent.services.clients import client_of
 from vaguemestre_agent.services.wake import Wake
+from vaguemestre_core.changes import CHANGES, visibility_of
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import OrderEvent, OrderState
@@ -20,7 +22,7 @@ from vaguemestre_core.ports import (
     RandomPort,
     StorePort,
 )
-from vaguemestre_core.records import AGENT_ACTOR, FrozenIds, Order, OrderPatch
+from vaguemestre_core.records import AGENT_ACTOR, FrozenIds, Order, OrderPatch, StoredBody
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_documents.prepared import PreparedDocument
 
@@ -69,6 +71,9 @@ class PreparationService:
             StoreError: the store is in trouble; the order stays as it was.
         """
         self.failpoints.hit("prepare.started")
+        if order.kind in CHANGES:
+            await self._freeze_change(order)
+            return
         try:
             body = await self.store.body(order.order_id)
         except StoreError as error:
@@ -77,7 +82,7 @@ class PreparationService:
             await self._apply(order, OrderEvent.BODY_LOST, error.code)
             return
         try:
-            result = await self.preparer.prepare(order, body, self.clock.now())
+            result = await self.preparer.prepare(order, as_wanted(order, body), self.clock.now())
             if isinstance(result, PreparedBuild):
                 await self._save(order, result)
                 return
@@ -108,6 +113,16 @@ class PreparationService:
                 await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)
             else:
                 _log.info("preparation.overtaken", extra={"code": error.code})  # cancelled or superseded meanwhile
+
+    async def _freeze_change(self, order: Order) -> None:
+        """Fix the identifiers of an order that carries no body: nothing is built."""
+        try:
+            patch = OrderPatch(frozen_ids=await self._freeze(order), clear=frozenset({"failure_code"}))
+            await self.store.apply(order.order_id, OrderEvent.PREPARED, AGENT_ACTOR, patch=patch)
+        except NotFound as error:
+            await self._apply(order, OrderEvent.PREPARATION_REFUSED, error.code)
+        except Conflict as error:
+            _log.info("preparation.overtaken", extra={"code": error.code})  # cancelled or superseded meanwhile
 
     async def _freeze(self, order: Order) -> FrozenIds:
         root = await self._oid_root(order)
@@ -154,6 +169,17 @@ class PreparationService:
             )
         except Conflict as error:
             _log.info("preparation.overtaken", extra={"code": error.code})
+
+
+def as_wanted(order: Order, body: StoredBody) -> StoredBody:
+    """Return what was given, with the visibility that a person chose since."""
+    facts = json.loads(order.guard_facts)
+    metadata = json.loads(body.metadata)
+    wanted = visibility_of(order.guard_facts)
+    if "visibility" not in facts or frozenset(metadata.get("visibility", ())) == wanted:
+        return body
+    changed = json.dumps({**metadata, "visibility": sorted(wanted)}, ensure_ascii=False).encode()
+    return replace(body, metadata=changed)
 
 
 def uuid_text(bits: int) -> str:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
 
+from vaguemestre_agent.services.changing import ChangeExchanges
 from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.exchanges import Exchanges
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.strikes import Strikes
 from vaguemestre_core.breaker import Step
+from vaguemestre_core.changes import CHANGES
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Presence, ReferenceAnswer
@@ -46,6 +48,7 @@ class SettlingService:
         store: StorePort,
         dmp: DmpPort,
         exchanges: Exchanges,
+        changing: ChangeExchanges,
         outages: Outages,
         strikes: Strikes,
         clock: ClockPort,
@@ -57,6 +60,7 @@ class SettlingService:
         self._store = store
         self._dmp = dmp
         self._exchanges = exchanges
+        self._changing = changing
         self._outages = outages
         self._strikes = strikes
         self._clock = clock
@@ -93,6 +97,8 @@ class SettlingService:
 
     async def _ask(self, order: Order, context: SendingContext) -> ReferenceAnswer:
         try:
+            if order.kind in CHANGES:
+                return await self._changing.look_up(order, context)
             prepared = await self._built(order)
             answer = await self._dmp.look_up(prepared, context)
         except StoreError as error:

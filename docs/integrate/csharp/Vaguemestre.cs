@@ -502,6 +502,18 @@ namespace Vaguemestre
             return DocumentAccepted.FromJson(Ask(Routes.PutDocument, new Call().InPath("client_ref", clientRef).Part("metadata", JsonText.Of(metadata)).Part("body", body).Part("hold", hold).Part("send_now", sendNow), options));
         }
 
+        /// <summary>Supprimer un document : arrêter ce qui n'est pas parti, faire supprimer ce qui est au DMP.</summary>
+        public ChangeAccepted DeleteDocument(string clientRef, string motive, CallOptions options = null)
+        {
+            return ChangeAccepted.FromJson(Ask(Routes.DeleteDocument, new Call().InPath("client_ref", clientRef).InQuery("motive", motive), options));
+        }
+
+        /// <summary>Dire qui voit un document, avant son envoi ou après.</summary>
+        public ChangeAccepted SetVisibility(string clientRef, VisibilityRequest request, CallOptions options = null)
+        {
+            return ChangeAccepted.FromJson(Ask(Routes.SetVisibility, new Call().InPath("client_ref", clientRef).With(request), options));
+        }
+
         /// <summary>Ordres visibles, le plus récent d'abord.</summary>
         public OrderPage ListOrders(IEnumerable<string> state = null, string clientRef = null, string professional = null, bool? titles = null, long? limit = null, string after = null, CallOptions options = null)
         {
@@ -675,6 +687,8 @@ namespace Vaguemestre
             internal static readonly Route PutDocuments = new Route { Name = "putDocuments", Method = "POST", Path = "/v1/documents", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route GetDocument = new Route { Name = "getDocument", Method = "GET", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route PutDocument = new Route { Name = "putDocument", Method = "PUT", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200, 201 }, HasActor = true, TakesKey = true, IsRepeatable = true };
+            internal static readonly Route DeleteDocument = new Route { Name = "deleteDocument", Method = "DELETE", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200 }, HasActor = true, TakesKey = true, IsRepeatable = true };
+            internal static readonly Route SetVisibility = new Route { Name = "setVisibility", Method = "PUT", Path = "/v1/documents/{client_ref}/visibility", Statuses = new[] { 200 }, HasActor = true, TakesKey = true, IsRepeatable = true };
             internal static readonly Route ListOrders = new Route { Name = "listOrders", Method = "GET", Path = "/v1/orders", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route GetOrder = new Route { Name = "getOrder", Method = "GET", Path = "/v1/orders/{order_id}", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route ExplainOrder = new Route { Name = "explainOrder", Method = "GET", Path = "/v1/orders/{order_id}/why", Statuses = new[] { 200 }, IsRepeatable = true };
@@ -1589,6 +1603,66 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "answer", Answer);
             Get.Put(members, "order", Order);
+            return members;
+        }
+    }
+
+    /// <summary>La visibilité voulue, en entier : une liste vide rend visible à tous.</summary>
+    public sealed class VisibilityRequest : IJsonModel
+    {
+        /// <summary>Codes voulus ; INVISIBLE_PATIENT et MASQUE_PS ne vont pas ensemble.</summary>
+        public List<string> Visibility { get; set; }
+        public Actor Actor { get; set; }
+
+        internal static VisibilityRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "VisibilityRequest");
+            return new VisibilityRequest
+            {
+                Visibility = Get.Needed<List<string>>(members, "visibility", v => Get.Items<string>(v, Get.Text)),
+                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "visibility", Visibility);
+            Get.Put(members, "actor", Actor);
+            return members;
+        }
+    }
+
+    /// <summary>Ce que devient une suppression ou un changement de visibilité.</summary>
+    public sealed class ChangeAccepted : IJsonModel
+    {
+        /// <summary>Un ordre le fera ; il attend l'issue de ce qui est parti ; rien n'était parti et rien ne partira ; ce qui n'était pas parti a été changé ; c'est déjà fait. Valeurs : accepted, waits, stopped, corrected, done.</summary>
+        public string Answer { get; set; }
+        public Order Order { get; set; }
+        /// <summary>Cette demande n'a rien changé : réponse actuelle.</summary>
+        public bool Replayed { get; set; }
+        /// <summary>Ordres que cette demande a arrêtés ou remplacés.</summary>
+        public List<string> Stopped { get; set; }
+
+        internal static ChangeAccepted FromJson(object value)
+        {
+            var members = Get.Members(value, "ChangeAccepted");
+            return new ChangeAccepted
+            {
+                Answer = Get.Needed<string>(members, "answer", Get.Text),
+                Order = Get.Needed<Order>(members, "order", Order.FromJson),
+                Replayed = Get.Needed<bool>(members, "replayed", Get.Boolean),
+                Stopped = Get.Needed<List<string>>(members, "stopped", v => Get.Items<string>(v, Get.Text)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "answer", Answer);
+            Get.Put(members, "order", Order);
+            Get.Put(members, "replayed", Replayed);
+            Get.Put(members, "stopped", Stopped);
             return members;
         }
     }

@@ -99,6 +99,10 @@ export class VaguemestreClient {
   getDocument(clientRef: string, options?: CallOptions): Promise<Document>;
   /** Déposer la version voulue d'un document. */
   putDocument(clientRef: string, form: { metadata: object | string; body: FilePart; hold?: boolean; send_now?: boolean }, options?: CallOptions): Promise<DocumentAccepted>;
+  /** Supprimer un document : arrêter ce qui n'est pas parti, faire supprimer ce qui est au DMP. */
+  deleteDocument(clientRef: string, query: { motive: "feeding_error" | "patient_request" | (string & {}) }, options?: CallOptions): Promise<ChangeAccepted>;
+  /** Dire qui voit un document, avant son envoi ou après. */
+  setVisibility(clientRef: string, request: VisibilityRequest, options?: CallOptions): Promise<ChangeAccepted>;
   /** Ordres visibles, le plus récent d'abord. */
   listOrders(query?: { state?: Array<"preparing" | "preparation_failed" | "deferred" | "ready" | "offered" | "entrusted" | "claimed" | "sending" | "in_doubt" | "sent" | "rejected" | "cancelled" | "superseded" | "abandoned" | "unreadable" | (string & {})>; client_ref?: string; professional?: string; titles?: boolean; limit?: number; after?: string }, options?: CallOptions): Promise<OrderPage>;
   /** Un ordre. */
@@ -304,6 +308,24 @@ export interface CancelAnswer {
   /** Issue. */
   answer: "cancelled" | "too_late" | "asked" | (string & {});
   order: Order;
+}
+
+/** La visibilité voulue, en entier : une liste vide rend visible à tous. */
+export interface VisibilityRequest {
+  /** Codes voulus ; INVISIBLE_PATIENT et MASQUE_PS ne vont pas ensemble. */
+  visibility: Array<"INVISIBLE_PATIENT" | "INVISIBLE_REPRESENTANTS_LEGAUX" | "MASQUE_PS" | (string & {})>;
+  actor?: Actor;
+}
+
+/** Ce que devient une suppression ou un changement de visibilité. */
+export interface ChangeAccepted {
+  /** Un ordre le fera ; il attend l'issue de ce qui est parti ; rien n'était parti et rien ne partira ; ce qui n'était pas parti a été changé ; c'est déjà fait. */
+  answer: "accepted" | "waits" | "stopped" | "corrected" | "done" | (string & {});
+  order: Order;
+  /** Cette demande n'a rien changé : réponse actuelle. */
+  replayed: boolean;
+  /** Ordres que cette demande a arrêtés ou remplacés. */
+  stopped: Array<string>;
 }
 
 /** Corps d'une écriture sans autre donnée. */

@@ -268,6 +268,16 @@ export class VaguemestreClient {
     return this.#call(ROUTES.putDocument, { path: { client_ref: clientRef }, form: [["metadata", "json", form.metadata], ["body", "binary", form.body], ["hold", "text", form.hold], ["send_now", "text", form.send_now]] }, options);
   }
 
+  /** Supprimer un document : arrêter ce qui n'est pas parti, faire supprimer ce qui est au DMP. */
+  deleteDocument(clientRef, query, options = {}) {
+    return this.#call(ROUTES.deleteDocument, { path: { client_ref: clientRef }, query }, options);
+  }
+
+  /** Dire qui voit un document, avant son envoi ou après. */
+  setVisibility(clientRef, request, options = {}) {
+    return this.#call(ROUTES.setVisibility, { path: { client_ref: clientRef }, request }, options);
+  }
+
   /** Ordres visibles, le plus récent d'abord. */
   listOrders(query = {}, options = {}) {
     return this.#call(ROUTES.listOrders, { query }, options);
@@ -553,6 +563,8 @@ const ROUTES = {
   putDocuments: { name: "putDocuments", method: "POST", path: "/v1/documents", statuses: [200], answer: "model", actor: true },
   getDocument: { name: "getDocument", method: "GET", path: "/v1/documents/{client_ref}", statuses: [200], answer: "model", repeatable: true },
   putDocument: { name: "putDocument", method: "PUT", path: "/v1/documents/{client_ref}", statuses: [200, 201], answer: "model", actor: true, key: true, repeatable: true },
+  deleteDocument: { name: "deleteDocument", method: "DELETE", path: "/v1/documents/{client_ref}", statuses: [200], answer: "model", actor: true, key: true, repeatable: true },
+  setVisibility: { name: "setVisibility", method: "PUT", path: "/v1/documents/{client_ref}/visibility", statuses: [200], answer: "model", actor: true, key: true, repeatable: true },
   listOrders: { name: "listOrders", method: "GET", path: "/v1/orders", statuses: [200], answer: "model", repeatable: true },
   getOrder: { name: "getOrder", method: "GET", path: "/v1/orders/{order_id}", statuses: [200], answer: "model", repeatable: true },
   explainOrder: { name: "explainOrder", method: "GET", path: "/v1/orders/{order_id}/why", statuses: [200], answer: "model", repeatable: true },

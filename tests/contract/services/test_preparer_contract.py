@@ -15,7 +15,8 @@ from vaguemestre_core.records import Order, StoredBody
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_testkit import cda_samples
 from vaguemestre_testkit.metadata_samples import metadata
-from vaguemestre_testkit.practice_kit import ScriptedPreparer, office
+from vaguemestre_testkit.practice_kit import office
+from vaguemestre_testkit.scripted_preparer import ScriptedPreparer
 
 PDF = StoredBody(metadata=json.dumps(metadata()).encode(), body=cda_samples.pdf(), media_type="application/pdf")
 INTERRUPTED = PreparationRefusal(code="PREPARER_INTERRUPTED", retry=True)

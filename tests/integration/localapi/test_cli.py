@@ -202,6 +202,15 @@ def test_a_document_from_deposit_to_cancellation(paired: MemoryBackend, run: Run
     ]
 
 
+def test_a_document_is_hidden_then_deleted(paired: MemoryBackend, run: Run, document: tuple[str, str]) -> None:
+    body, metadata = document
+    run("documents", "put", "cr-1", body, "--metadata", metadata)
+    _, out, _ = run("documents", "visibility", "cr-1", "--mask", "INVISIBLE_PATIENT", "--json")
+    assert json.loads(out)["answer"] == "corrected"
+    assert "l'envoi est annulé" in run("documents", "delete", "cr-1", "--motive", "feeding_error")[1]
+    assert run("documents", "delete", "cr-1")[0] == 2
+
+
 def test_a_cancellation_that_is_not_one_has_another_status(
     paired: MemoryBackend, run: Run, document: tuple[str, str]
 ) -> None:

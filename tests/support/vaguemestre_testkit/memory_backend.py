@@ -21,21 +21,19 @@ from vaguemestre_agent.localapi.backend import (
     SessionOffer,
     Why,
 )
+from vaguemestre_core.changes import ChangeAccepted, DeletionMotive
 from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreError
 from vaguemestre_core.facts import Care, FactView, KeptFacts, guard_input, keep
 from vaguemestre_core.guards import examine
-from vaguemestre_core.ids import oid_under
 from vaguemestre_core.orders import (
     CANCEL_ASKED_ONLY,
     TERMINAL,
     ClientId,
-    DocumentId,
     HoldKind,
     OrderEvent,
     OrderId,
     OrderKind,
     OrderState,
-    WaitReason,
     next_state,
 )
 from vaguemestre_core.records import (
@@ -54,6 +52,7 @@ from vaguemestre_core.records import (
     event_kind,
 )
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit import memory_changes
 from vaguemestre_testkit.memory_facts import MemoryFacts, status_of
 from vaguemestre_testkit.memory_holds import MemoryHolds
 from vaguemestre_testkit.memory_indicators import MemoryIndicators
@@ -139,9 +138,12 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
             if answer.refuses:
                 raise InvalidInput(answer.code, pointer="/metadata/visibility")
         superseded = self._supersede(client, upload)
-        wish = self._wishes.get((client.client_id, upload.client_ref))
-        earlier = None if wish is None else self._orders[wish.order_id]
-        order = self._new_order(client, upload, earlier, keep(facts))
+        earlier = [
+            order
+            for order in reversed(self._orders.values())
+            if (order.client_id, order.client_ref) == (client.client_id, upload.client_ref)
+        ]
+        order = memory_changes.new_order(client, upload, earlier, keep(facts), self.fact_version, self.now, self.next)
         self.keep_patient(order.order_id, metadata)
         order = replace(order, holds=order.holds | self.fact_holds(order))
         self._titles[order.order_id] = str(metadata.get("title", ""))
@@ -173,53 +175,31 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         before = self._orders[wish.order_id]
         if next_state(before.state, OrderEvent.SUPERSEDE) is None:
             return None
-        return self._apply(before, OrderEvent.SUPERSEDE, upload.actor)
+        return self.apply(before, OrderEvent.SUPERSEDE, upload.actor)
 
-    def _new_order(self, client: Client, upload: DocumentUpload, earlier: Order | None, guard_facts: str) -> Order:
-        assert client.product is not None
-        root = client.product.oid_root
-        undo_until = self.now + timedelta(seconds=_UNDO_S)
-        holds = frozenset({HoldKind.PERSON}) if upload.hold else frozenset()
-        is_away = earlier is not None and earlier.state in CANCEL_ASKED_ONLY
-        there = earlier if earlier is not None and earlier.state is OrderState.SENT else None
-        return Order(
-            order_id=OrderId(f"o-{self._next():024x}"),
-            document_id=DocumentId(f"d-{self._next():024x}") if earlier is None else earlier.document_id,
-            client_id=client.client_id,
-            client_ref=upload.client_ref,
-            kind=OrderKind.DMP_SUBMIT if there is None else OrderKind.DMP_REPLACE,
-            state=OrderState.PREPARING,
-            version=1 if there is None else there.version + 1,
-            set_id=oid_under(root, 10**28 + self._next()) if earlier is None else earlier.set_id,
-            unique_id=oid_under(root, 10**28 + self._next()),
-            type_code="11488-4",
-            professional="899700000012",
-            lane=f"lane {upload.client_ref}",
-            guard_facts=guard_facts,
-            accepted_at=self.now,
-            state_at=self.now,
-            not_before=undo_until if upload.send_now else self.now + timedelta(seconds=_DELAY_S),
-            undo_until=undo_until,
-            attempts=0,
-            next_attempt_at=None,
-            waiting=WaitReason.PREDECESSOR if is_away else None,
-            holds=holds,
-            cancel_requested=False,
-            predecessor=None if there is None else there.order_id,
-            predecessor_unique_id=None if there is None else there.unique_id,
-            depends_on=(),
-            failure_code=None,
-            service_code=None,
-            doubt_since=None,
-            fact_version=self.fact_version,
-            incarnation=1,
-            actor=upload.actor,
-            frozen_ids=None,
-            holder=None,
-            custody_epoch=0,
-            receipt=(),
-            revision=1,
-        )
+    async def delete_document(
+        self, client: Client, client_ref: str, motive: DeletionMotive, actor: Actor, idempotency_key: str | None
+    ) -> ChangeAccepted:
+        """Delete a document."""
+        return memory_changes.delete(self, await self.document_orders(client, client_ref), actor)
+
+    async def set_visibility(
+        self, client: Client, client_ref: str, visibility: frozenset[str], actor: Actor, idempotency_key: str | None
+    ) -> ChangeAccepted:
+        """Say who sees a document."""
+        return memory_changes.show(self, await self.document_orders(client, client_ref), visibility, actor)
+
+    def add(self, order: Order) -> Order:
+        """Keep a new order and write its acceptance."""
+        self._orders[order.order_id] = order
+        self._write(event_kind(OrderEvent.ACCEPTED), order.actor, order=order, after=order.state)
+        return order
+
+    def replace_wish(self, before: Order, after: Order) -> None:
+        """Let another order stand for what a reference wants."""
+        for name, wish in self._wishes.items():
+            if wish.order_id == before.order_id:
+                self._wishes[name] = replace(wish, order_id=after.order_id)
 
     async def document_orders(self, client: Client, client_ref: str) -> Sequence[Order]:
         """Return a document's orders, newest first."""
@@ -258,7 +238,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         if order.state is OrderState.CANCELLED:
             return CancelAnswer.CANCELLED, order
         if next_state(order.state, OrderEvent.CANCEL) is not None:
-            return CancelAnswer.CANCELLED, self._apply(order, OrderEvent.CANCEL, actor)
+            return CancelAnswer.CANCELLED, self.apply(order, OrderEvent.CANCEL, actor)
         if order.state in CANCEL_ASKED_ONLY:
             return CancelAnswer.ASKED, self._change(order, "order.cancel_requested", actor, cancel_requested=True)
         return CancelAnswer.TOO_LATE, order
@@ -266,13 +246,13 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
     async def send_now(self, client: Client, order_id: OrderId, actor: Actor) -> Order:
         """Let a deferred order leave."""
         order = await self.order(client, order_id)
-        return self._apply(order, OrderEvent.SEND_NOW, actor)
+        return self.apply(order, OrderEvent.SEND_NOW, actor)
 
     async def resolve(
         self, client: Client, order_id: OrderId, verdict: PersonVerdict, reason: str, actor: Actor
     ) -> Order:
         """Apply a person's verdict."""
-        return self._apply(await self.order(client, order_id), _VERDICTS[verdict], actor)
+        return self.apply(await self.order(client, order_id), _VERDICTS[verdict], actor)
 
     async def why(self, client: Client, order_id: OrderId) -> Why:
         """Say why it has not left."""
@@ -347,9 +327,9 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         self._write("session.asked", actor, client_id=client.client_id)
         if mode == "browser":
             return SessionOffer(
-                session_request=f"r-{self._next()}", binding_code=None, url="http://127.0.0.1:1/", expires_in_s=120.0
+                session_request=f"r-{self.next()}", binding_code=None, url="http://127.0.0.1:1/", expires_in_s=120.0
             )
-        return SessionOffer(session_request=f"r-{self._next()}", binding_code="42", url=None, expires_in_s=120.0)
+        return SessionOffer(session_request=f"r-{self.next()}", binding_code="42", url=None, expires_in_s=120.0)
 
     async def adopt_session(
         self, client: Client, national_id: str, cookie: Secret, session_state: str, until_s: float | None, actor: Actor
@@ -399,7 +379,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         """Apply events as the agent would."""
         order = self._orders[OrderId(order_id)]
         for event in events:
-            order = self._apply(order, event, Actor(user="agent", role="agent"))
+            order = self.apply(order, event, Actor(user="agent", role="agent"))
         return order
 
     def fingerprint(self) -> str:
@@ -422,7 +402,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
     def _status(self, order: Order) -> str:
         return _STATUSES.get(order.state, "waiting")
 
-    def _apply(self, order: Order, event: OrderEvent, actor: Actor) -> Order:
+    def apply(self, order: Order, event: OrderEvent, actor: Actor) -> Order:
         state = next_state(order.state, event)
         if state is None:
             raise Conflict("TRANSITION_ILLEGAL", state=order.state.value, event=event.value)

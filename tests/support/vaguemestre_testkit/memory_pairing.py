@@ -37,7 +37,8 @@ class MemoryPairing:
         self._tries = 0
         self._number = 0
 
-    def _next(self) -> int:
+    def next(self) -> int:
+        """Return a number never given before."""
         self._number += 1
         return self._number
 
@@ -64,9 +65,9 @@ class MemoryPairing:
         actor: Actor,
     ) -> NewClient:
         """Pair a program."""
-        secret = Secret(hashlib.sha256(f"secret {self._next()}".encode()).hexdigest())
+        secret = Secret(hashlib.sha256(f"secret {self.next()}".encode()).hexdigest())
         client = Client(
-            client_id=ClientId(f"c-{self._next():016x}"),
+            client_id=ClientId(f"c-{self.next():016x}"),
             name=name,
             secret_digest=_digest(secret.reveal()),
             os_identity=os_identity,
@@ -93,7 +94,7 @@ class MemoryPairing:
 
     async def open_pairing(self, scopes: frozenset[Scope], actor: Actor) -> tuple[str, float]:
         """Make a code."""
-        code = f"{self._next():04d}-{hashlib.sha256(str(self._number).encode()).hexdigest()[:4].upper()}"
+        code = f"{self.next():04d}-{hashlib.sha256(str(self._number).encode()).hexdigest()[:4].upper()}"
         self._code = _Code(code=code, scopes=scopes, until=self.now + timedelta(seconds=_CODE_LIFE_S))
         self._tries = 0
         self._write_pairing("pairing.opened", actor, None)

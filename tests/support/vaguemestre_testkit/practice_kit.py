@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
 from vaguemestre_agent.services.backups import BackupService
+from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService, DispatchSettings
 from vaguemestre_agent.services.facade import AgentBackend
@@ -36,19 +37,19 @@ from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralPolicy, evening_of
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
-from vaguemestre_core.orders import HoldKind, OrderId, OrderState
-from vaguemestre_core.ports import ConnectRefused, PreparationRefusal, PreparedBuild, StorePort
-from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope, StoredBody
+from vaguemestre_core.orders import HoldKind, OrderState
+from vaguemestre_core.ports import ConnectRefused, StorePort
+from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope
 from vaguemestre_core.redaction import Secret
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue.opening import Surroundings, open_store
 from vaguemestre_queue.sealing import StoreKeys
-from vaguemestre_testkit import sendings
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
 from vaguemestre_testkit.observed_wake import ObservedWake
 from vaguemestre_testkit.orders import PRODUCT, rights, test_keys
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
+from vaguemestre_testkit.scripted_preparer import ScriptedPreparer
 from vaguemestre_testkit.scripted_witness import ScriptedWitness
 
 SECRETARY = Actor(user="sec-1", role="secretaire")
@@ -106,45 +107,6 @@ class ScriptedProxy:
         if self.disconnect_error is not None:
             raise self.disconnect_error
         self.open_cookies.discard(session.cookie.reveal())
-
-
-class ScriptedPreparer:
-    """PreparerPort in memory: a PDF becomes a document, anything else is refused.
-
-    Attributes:
-        steps: what the next calls meet, in order: a refusal, an error of ours, a gate to wait at, or the uniqueId that
-            a document brings itself.
-    """
-
-    def __init__(self) -> None:
-        self.steps: deque[PreparationRefusal | Exception | asyncio.Event | str] = deque()
-        self.seen: list[OrderId] = []
-
-    async def prepare(self, order: Order, body: StoredBody, now: object) -> PreparedBuild | PreparationRefusal:
-        """Build the document of an order, or do what the next step says."""
-        self.seen.append(order.order_id)
-        unique_id = order.unique_id
-        step = self.steps.popleft() if self.steps else None
-        match step:
-            case PreparationRefusal():
-                return step
-            case Exception():
-                raise step
-            case asyncio.Event():
-                await step.wait()
-            case str():
-                unique_id = step
-            case None:
-                pass
-        if not body.body.startswith(b"%PDF-"):
-            return PreparationRefusal(code="BODY_NOT_PDF", findings=(("BODY_NOT_PDF", "/body"),))
-        return PreparedBuild(
-            prepared=sendings.prepared(unique_id, replaces=order.predecessor_unique_id),
-            type_code=order.type_code,
-            unique_id=unique_id,
-            set_id=order.set_id,
-            version=order.version,
-        )
 
 
 class FailingStore:
@@ -438,6 +400,9 @@ async def office(
             intake=intake,
             history=HistoryService(intake=intake),
             fact_service=FactService(store=store),
+            change_service=ChangeService(
+                store=store, sessions=sessions, clock=clock, random=random, policy=settings.deferral
+            ),
             order_service=OrderService(
                 store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
             ),

@@ -73,8 +73,11 @@ def test_an_order_enters_the_wire_by_one_door() -> None:
 
 def test_only_a_verdict_or_a_person_says_sent() -> None:
     said = {event for (_, event), after in TRANSITIONS.items() if after is S.SENT}
-    assert said == {E.DELIVERED, E.FOUND_THERE, E.RESOLVED_SENT}
+    assert said == {E.DELIVERED, E.ALREADY_SO, E.FOUND_THERE, E.RESOLVED_SENT}
+    # Before a byte left, the only verdict is that the service has it so already.
+    assert [event for event, after in ways_out(S.CLAIMED).items() if after is S.SENT] == [E.ALREADY_SO]
     assert {before for (before, _), after in TRANSITIONS.items() if after is S.SENT} == {
+        S.CLAIMED,
         S.SENDING,
         S.IN_DOUBT,
         S.ENTRUSTED,

@@ -1,0 +1,72 @@
+"""The client's calls that delete a document or say who sees it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from vaguemestre_api import wire
+from vaguemestre_api.jsontypes import Json
+
+T = TypeVar("T")
+
+
+class ChangeCalls(ABC):
+    """Part of ``Client``, with its errors."""
+
+    @abstractmethod
+    async def _read(
+        self,
+        operation_id: str,
+        model: type[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
+        actor: wire.Actor | None = None,
+    ) -> T:
+        """Call an operation and read its answer."""
+
+    async def delete_document(
+        self, client_ref: str, motive: str, *, idempotency_key: str | None = None, actor: wire.Actor | None = None
+    ) -> wire.ChangeAccepted:
+        """Delete a document: stop what has not left, have deleted what is, or may be, at the DMP.
+
+        Args:
+            client_ref: the document's reference.
+            motive: ``feeding_error`` or ``patient_request``.
+            idempotency_key: key of this request.
+            actor: who acts.
+        """
+        return await self._read(
+            "deleteDocument",
+            wire.ChangeAccepted,
+            path={"client_ref": client_ref},
+            query=[("motive", motive)],
+            headers=_key(idempotency_key),
+            actor=actor,
+        )
+
+    async def set_visibility(
+        self,
+        client_ref: str,
+        visibility: Sequence[str],
+        *,
+        idempotency_key: str | None = None,
+        actor: wire.Actor | None = None,
+    ) -> wire.ChangeAccepted:
+        """Give a document exactly these visibility codes, before it leaves or after; none: visible to all."""
+        return await self._read(
+            "setVisibility",
+            wire.ChangeAccepted,
+            path={"client_ref": client_ref},
+            body={"visibility": list(visibility)},
+            headers=_key(idempotency_key),
+            actor=actor,
+        )
+
+
+def _key(idempotency_key: str | None) -> Mapping[str, str]:
+    return {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
