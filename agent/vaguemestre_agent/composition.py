@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
 from vaguemestre_agent.adapters.http import TlsFiles, silence_library_loggers
+from vaguemestre_agent.adapters.keystore.rotation import drop_unneeded
 from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, KeyStore, SystemKeyStore, reach_keys
 from vaguemestre_agent.adapters.preparer.worker import WorkerPreparer
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
@@ -332,7 +333,18 @@ async def _with_keys(
         running = await stack.enter_async_context(
             _running_services(settings, parts, store, kept, services, preparer, paths, sealer)
         )
+        if keys.retired:
+            await _drop_retired(key_store(settings, paths), keys, await opened.sealed_to(), paths.state)
         yield running
+
+
+async def _drop_retired(keystore: KeyStore, keys: StoreKeys, sealed_to: frozenset[str], state: Path) -> None:
+    """Forget the station's old keys that nothing needs; a key store in trouble is asked at another start."""
+    try:
+        if await asyncio.to_thread(drop_unneeded, keystore, keys, sealed_to, state):
+            _log.info("keys.retired_dropped")
+    except StoreError as error:
+        _log.warning("keys.retired_kept", extra={"code": error.code})
 
 
 @asynccontextmanager

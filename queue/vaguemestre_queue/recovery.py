@@ -80,7 +80,7 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
 def same_keys(connection: Connection, sealer: Sealer) -> bool | None:
     """Say whether these are the keys that this store was written with, or None when it does not know yet."""
     known = meta(connection, KEYS_CHECK)
-    return None if known is None else hmac.compare_digest(known, sealer.check_value())
+    return None if known is None else any(hmac.compare_digest(known, value) for value in sealer.check_values())
 
 
 def require_keys(connection: Connection, sealer: Sealer) -> None:
@@ -92,7 +92,7 @@ def require_keys(connection: Connection, sealer: Sealer) -> None:
     same = same_keys(connection, sealer)
     if same is False:
         raise StoreError("KEYS_REPLACED")
-    if same is None:
+    if meta(connection, KEYS_CHECK) != sealer.check_value():  # a new store, or the first opening after a rotation
         set_meta(connection, KEYS_CHECK, sealer.check_value())
 
 

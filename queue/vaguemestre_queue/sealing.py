@@ -36,12 +36,14 @@ class StoreKeys:
         authentication: 32 bytes, keys the row digests.
         pseudonym: 32 bytes, keys the pseudonyms.
         recovery_recipient: the practice's recovery key (public part), or None until it is printed.
+        retired: earlier age identities of this station: they open what was sealed to them, nothing is sealed to them.
     """
 
     identity: SecretBytes
     authentication: SecretBytes
     pseudonym: SecretBytes
     recovery_recipient: str | None = None
+    retired: tuple[SecretBytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class Envelope:
     Attributes:
         sealed: the age file.
         digest: SHA-256 of ``sealed``.
-        recipients: whom it was sealed to: ``station``, ``professional:<PS_IdNat>``, ``recovery``.
+        recipients: whom it was sealed to: ``station:<fingerprint>``, ``professional:<PS_IdNat>``, ``recovery``.
     """
 
     sealed: bytes = field(repr=False)
@@ -64,7 +66,10 @@ class Sealer:
 
     def __init__(self, keys: StoreKeys) -> None:
         try:
-            self._identity = pyrage.x25519.Identity.from_str(keys.identity.reveal().decode("ascii"))
+            self._identities = [
+                pyrage.x25519.Identity.from_str(secret.reveal().decode("ascii"))
+                for secret in (keys.identity, *keys.retired)
+            ]
             recovery = pyrage.x25519.Recipient.from_str(keys.recovery_recipient) if keys.recovery_recipient else None
         except (pyrage.IdentityError, pyrage.RecipientError, UnicodeDecodeError) as error:
             raise InvalidInput("STORE_KEY_INVALID") from error
@@ -76,7 +81,8 @@ class Sealer:
         seed = hashlib.blake2b(b"ledger-heads", key=self._authentication, digest_size=32).digest()
         self._signing = Ed25519PrivateKey.from_private_bytes(seed)
         self.station = self._signing.public_key().public_bytes_raw().hex()
-        self._recipients: list[tuple[str, pyrage.x25519.Recipient]] = [("station", self._identity.to_public())]
+        own = self._identities[0].to_public()
+        self._recipients: list[tuple[str, pyrage.x25519.Recipient]] = [(station_label(str(own)), own)]
         if recovery is not None:
             self._recipients.append(("recovery", recovery))
 
@@ -98,7 +104,7 @@ class Sealer:
     def open(self, sealed: bytes) -> bytes:
         """Open a sealed body. Raises StoreError BODY_UNREADABLE."""
         try:
-            opened: bytes = pyrage.decrypt(sealed, [self._identity])
+            opened: bytes = pyrage.decrypt(sealed, self._identities)
         except pyrage.DecryptError as error:
             raise StoreError("BODY_UNREADABLE") from error
         return opened
@@ -134,8 +140,15 @@ class Sealer:
 
     def check_value(self) -> str:
         """Return a value that only these keys give (hex): a store remembers it to know its keys again."""
-        public = str(self._identity.to_public())
-        return self.authenticate("meta", ["keys", public, self.pseudonym("keys", Personal(public))]).hex()
+        return self.check_values()[0]
+
+    def check_values(self) -> tuple[str, ...]:
+        """Return the check value of the present keys, then of those before each rotation."""
+        publics = [str(identity.to_public()) for identity in self._identities]
+        return tuple(
+            self.authenticate("meta", ["keys", public, self.pseudonym("keys", Personal(public))]).hex()
+            for public in publics
+        )
 
     def authenticate(self, table: str, values: Sequence[Value]) -> bytes:
         """Return the keyed digest of a row's values (32 bytes)."""
@@ -156,6 +169,16 @@ def _bytes_as_text(value: object) -> str:
 
 # One encoder for all rows: making one costs more than encoding a row.
 _CELLS: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_bytes_as_text)
+
+
+def station_label(public: str) -> str:
+    """Return how the recipients of a body name a station's key: enough to know whether a retired one is needed."""
+    return f"station:{hashlib.sha256(public.encode()).hexdigest()[:16]}"
+
+
+def identity_label(secret: SecretBytes) -> str:
+    """Return the label of an age identity."""
+    return station_label(str(pyrage.x25519.Identity.from_str(secret.reveal().decode("ascii")).to_public()))
 
 
 def new_identity() -> tuple[str, str]:

@@ -21,7 +21,9 @@ from vaguemestre_agent.adapters.keystore.recovery import (
     read_recovery_key,
     restore_keys,
 )
+from vaguemestre_agent.adapters.keystore.rotation import rotate_station_key
 from vaguemestre_agent.adapters.keystore.stores import KeyStore, load_keys
+from vaguemestre_agent.adapters.system.failpoints import from_environment
 from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_agent.adapters.system.storelock import only_living_copy
 from vaguemestre_agent.cli.console import Console, Exit
@@ -40,6 +42,7 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     recovery = verbs.add_parser("recovery", parents=[common], help="faire la clé de secours du cabinet")
     recovery.add_argument("--print", action="store_true", required=True, help="l'afficher, une seule fois")
     recovery.add_argument("--replace", action="store_true", help="en faire une autre : l'ancienne page ne servira plus")
+    verbs.add_parser("rotate", parents=[common], help="changer la clé du poste")
     verbs.add_parser(
         "adopt", parents=[common], help="dire que cette copie de la file remplace l'original, hors service"
     )
@@ -60,6 +63,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         require_keys_of(paths.state, keys)
         if arguments.verb == "adopt":
             return _adopt(paths, settings, keys, console)
+        if arguments.verb == "rotate":
+            hit = from_environment(os.environ).hit
+            shown = fingerprints(rotate_station_key(keystore, keys, paths.state, hit))
+            console.give(
+                shown, f"La clé du poste est changée : {shown['station']}. L'ancienne reste tant qu'elle sert."
+            )
+            return Exit.OK
         if arguments.verb == "show":
             shown = fingerprints(keys)
             lines = [

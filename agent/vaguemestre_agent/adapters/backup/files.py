@@ -98,7 +98,7 @@ class FileBackups:
         found: list[BackupFacts] = []
         for path in folder.glob(f"*{BACKUP_SUFFIX}"):
             try:
-                signed = container.read(path, [self._identity])
+                signed = container.read(path, identities_of(self._keys))
                 require_signed(signed, self._sealer)
             except StoreError:
                 continue  # another store's, or damaged: the counts and the age speak of what can be used
@@ -111,6 +111,12 @@ class FileBackups:
         for facts in too_many:
             (folder / facts.name).unlink(missing_ok=True)
         return len(too_many)
+
+
+def identities_of(keys: StoreKeys) -> list[pyrage.x25519.Identity]:
+    """Return a station's present and retired age identities: backups may be older than a rotation."""
+    secrets = (keys.identity, *keys.retired)
+    return [pyrage.x25519.Identity.from_str(secret.reveal().decode("ascii")) for secret in secrets]
 
 
 def identity_of(keys: StoreKeys) -> pyrage.x25519.Identity:

@@ -16,7 +16,7 @@ from typing import Final
 import pyrage
 
 from vaguemestre_agent.adapters.backup import container
-from vaguemestre_agent.adapters.backup.files import identity_of, require_signed
+from vaguemestre_agent.adapters.backup.files import identities_of, require_signed
 from vaguemestre_agent.adapters.keystore.recovery import ESCROW_FILE, RecoveryKey, open_escrow
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.keeping import BackupFacts
@@ -69,7 +69,7 @@ def open_backup(
     if recovery is not None:
         identities.append(pyrage.x25519.Identity.from_str(recovery.identity.reveal()))
     if keys is not None:
-        identities.append(identity_of(keys))
+        identities += identities_of(keys)
     signed = container.read(path, identities)
     manifest = signed.manifest
     if recovery is not None:

@@ -22,8 +22,11 @@ from vaguemestre_agent.adapters.keystore.stores import (
     IDENTITY,
     PSEUDONYM,
     RECOVERY,
+    RETIRED,
     KeyStore,
     present_keys,
+    retired_of,
+    retired_secret,
 )
 from vaguemestre_core.errors import Conflict, InvalidInput, NotFound, StoreError
 from vaguemestre_core.redaction import Secret, SecretBytes
@@ -135,6 +138,7 @@ def fingerprints(keys: StoreKeys) -> dict[str, str | None]:
     return {
         "station": fingerprint(str(station).encode()),
         "secrets": fingerprint(secrets),
+        "retired": str(len(keys.retired)),
         "recovery": None if keys.recovery_recipient is None else fingerprint(keys.recovery_recipient.encode()),
     }
 
@@ -165,6 +169,7 @@ def write_escrow(keys: StoreKeys, state: Path) -> None:
             (IDENTITY, keys.identity),
             (AUTHENTICATION, keys.authentication),
             (PSEUDONYM, keys.pseudonym),
+            (RETIRED, retired_secret(keys.retired)),
         )
     }
     sealed = pyrage.encrypt(json.dumps(content).encode(), [pyrage.x25519.Recipient.from_str(keys.recovery_recipient)])
@@ -199,10 +204,15 @@ def open_escrow(key: RecoveryKey, state: Path) -> StoreKeys:
         identity, authentication, pseudonym = (
             SecretBytes(base64.b64decode(content[name])) for name in (IDENTITY, AUTHENTICATION, PSEUDONYM)
         )
+        retired = retired_of(SecretBytes(base64.b64decode(content.get(RETIRED, ""))))
     except (ValueError, KeyError, TypeError):
         raise StoreError("KEYS_LOST") from None
     return StoreKeys(
-        identity=identity, authentication=authentication, pseudonym=pseudonym, recovery_recipient=key.recipient
+        identity=identity,
+        authentication=authentication,
+        pseudonym=pseudonym,
+        recovery_recipient=key.recipient,
+        retired=retired,
     )
 
 
@@ -221,6 +231,7 @@ def restore_keys(keystore: KeyStore, keys: StoreKeys, *, replacing: bool) -> boo
         raise Conflict("KEYS_PRESENT")
     assert keys.recovery_recipient is not None
     keystore.put(RECOVERY, SecretBytes(keys.recovery_recipient.encode("ascii")))
+    keystore.put(RETIRED, retired_secret(keys.retired))
     for name, secret in wanted:  # the identity last: its presence says that all are there
         keystore.put(name, secret)
     return True

@@ -26,6 +26,7 @@ SERVICE: Final = "vaguemestre"
 IDENTITY: Final = "store-identity"
 AUTHENTICATION: Final = "store-authentication"
 PSEUDONYM: Final = "store-pseudonym"
+RETIRED: Final = "store-retired-identities"
 RECOVERY: Final = "store-recovery-recipient"
 
 
@@ -197,7 +198,18 @@ def present_keys(keystore: KeyStore) -> StoreKeys | None:
         authentication=authentication,
         pseudonym=pseudonym,
         recovery_recipient=None if recovery is None else recovery.reveal().decode("ascii"),
+        retired=tuple(secret for secret in retired_of(keystore.get(RETIRED)) if secret != identity),
     )
+
+
+def retired_of(kept: SecretBytes | None) -> tuple[SecretBytes, ...]:
+    """Return the retired identities kept as one secret."""
+    return () if kept is None else tuple(SecretBytes(text.encode()) for text in kept.reveal().decode("ascii").split())
+
+
+def retired_secret(retired: tuple[SecretBytes, ...]) -> SecretBytes:
+    """Return retired identities as one secret."""
+    return SecretBytes(b" ".join(secret.reveal() for secret in retired))
 
 
 def _fresh(random: RandomPort) -> SecretBytes:

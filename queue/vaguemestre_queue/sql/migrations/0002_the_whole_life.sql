@@ -26,3 +26,6 @@ ALTER TABLE orders ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;    -- times t
 
 -- Ends of orders in the ledger, for the indicators of a period.
 CREATE INDEX ledger_of_ends ON ledger (at_us) WHERE after IN ('sent', 'rejected') AND before <> after;
+
+-- Which keys bodies are sealed to, without reading the bodies: a retired key is dropped when nothing needs it.
+CREATE INDEX bodies_sealed_to ON bodies (recipients);
