@@ -334,7 +334,7 @@ async def _with_keys(
             _running_services(settings, parts, store, kept, services, preparer, paths, sealer)
         )
         if keys.retired:
-            await _drop_retired(key_store(settings, paths), keys, await opened.sealed_to(), paths.state)
+            await _drop_retired(key_store(settings, paths), keys, await opened.keeping.sealed_to(), paths.state)
         yield running
 
 

@@ -53,6 +53,11 @@ class StoreKeeping:
 
         return await asyncio.wrap_future(self._writer.submit(work))
 
+    async def sealed_to(self) -> frozenset[str]:
+        """Return the labels of all the keys that some body here was sealed to."""
+        found = await self._read("SELECT DISTINCT recipients FROM bodies", [])
+        return frozenset(label for (cell,) in found for label, _ in rows.pairs_of(cell))
+
     async def destroy_copies(self, days: int) -> int:
         """Remove copies of the database that have been there long enough."""
         count = 0

@@ -113,11 +113,6 @@ class Store(FactStore, TallyStore):
         """The store's id: the same in all its copies."""
         return self._memory.store_id
 
-    async def sealed_to(self) -> frozenset[str]:
-        """Return the labels of all the keys that some body here was sealed to."""
-        found = await self._read("SELECT DISTINCT recipients FROM bodies", [])
-        return frozenset(label for (cell,) in found for label, _ in rows.pairs_of(cell))
-
     def start(self) -> None:
         """Start the writer thread."""
         self._writer.start()

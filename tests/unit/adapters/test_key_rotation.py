@@ -55,7 +55,7 @@ class Station:
     async def sealed_to(self) -> frozenset[str]:
         """Return the labels of the keys that bodies were sealed to."""
         async with open_store(self.state, self.keys(), FakeClock(), SeededRandom(), NoFailpoints()) as store:
-            return await store.sealed_to()
+            return await store.keeping.sealed_to()
 
 
 @pytest.fixture
