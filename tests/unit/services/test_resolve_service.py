@@ -32,7 +32,7 @@ async def test_a_verdict_is_in_the_ledger_with_its_reason_and_who_gave_it(tmp_pa
 
     assert (sent.state, dict(sent.receipt)["resolved_by"]) == (S.SENT, "person")
     assert (line.kind, line.actor) == ("order.resolved_sent", SECRETARY)
-    assert dict(line.detail) == {"reason": "seen_there", "verdict": "sent"}
+    assert {"reason": "seen_there", "verdict": "sent"}.items() <= dict(line.detail).items()
 
 
 async def test_what_was_never_built_is_built_before_it_leaves(tmp_path: Path) -> None:
