@@ -43,7 +43,13 @@ class ChangeExchanges:
         return await self.dmp.set_visibility(prepared, visibility, order.frozen_ids, context, before_first_byte)
 
     async def look_up(self, order: Order, context: SendingContext) -> ReferenceAnswer:
-        """Look up the version a change names: SAME when the change is done there, ABSENT when it is not."""
+        """Look up the version a change names: SAME when the change is done there, ABSENT when it is not.
+
+        One doubted before it named a version (a restored store) has nothing to look up: once nothing of ours can be on
+        its way any more it is prepared again, names what is there, and is sent only where it is not done already.
+        """
+        if order.predecessor is None and order.frozen_ids is None:
+            return ReferenceAnswer(presence=Presence.ABSENT)
         answer = await self.dmp.look_up(await self._changed(order), context)
         if answer.presence is Presence.UNKNOWN:
             return answer

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from vaguemestre_agent.adapters.dmp.classification import Sign
 from vaguemestre_agent.adapters.system.storelock import only_living_copy
 from vaguemestre_agent.adapters.system.witnesses import FileWitness
 from vaguemestre_agent.practice.documents import DOCTOR
+from vaguemestre_core.changes import ChangeAnswer, DeletionMotive
 from vaguemestre_core.errors import Conflict, NotFound
 from vaguemestre_core.orders import OrderState
 from vaguemestre_core.records import Order
 from vaguemestre_queue.opening import Surroundings, adopt_copy
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints
 from vaguemestre_testkit.orders import test_keys
-from vaguemestre_testkit.practice_kit import PATIENCE_S, Office, office
-from vaguemestre_testkit.scripted_dmp import ScriptedDmp
+from vaguemestre_testkit.practice_kit import PATIENCE_S, SECRETARY, Office, office
+from vaguemestre_testkit.scripted_dmp import ScriptedDmp, Step
 
 S = OrderState
 KEYS = test_keys()
@@ -157,3 +159,31 @@ async def test_a_document_given_to_a_copy_after_it_was_recognised_leaves(tmp_pat
         clock.advance(1.0)
         order = await practice.deposit()
         assert await settled(practice, [order]) == [S.SENT]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_deletion_that_named_no_version_before_the_restore_is_asked_again(
+    tmp_path: Path, arrives: bool
+) -> None:
+    state, kept, config = tmp_path / "state", tmp_path / "kept", tmp_path / "config"
+    clock, dmp = FakeClock(), ScriptedDmp()
+    dmp.submissions.append(Step(sign=Sign.CUT, stores=arrives))
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config)) as practice:
+        document = await practice.claimed("cr-1")
+        await practice.dispatch.send(document)
+        answer = await practice.backend.delete_document(
+            practice.client, "cr-1", DeletionMotive.FEEDING_ERROR, SECRETARY, None
+        )
+        assert answer.answer is ChangeAnswer.WAITS
+    shutil.copytree(state, kept)
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config), seed=2) as practice:
+        rest = S.SENT if arrives else S.CANCELLED
+        await settled(practice, [document, answer.order], rest=rest)
+    for file in kept.iterdir():
+        (state / file.name).write_bytes(file.read_bytes())
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config), seed=3) as practice:
+        assert (await practice.now(answer.order)).state is S.IN_DOUBT
+        await settled(practice, [document, answer.order], rest=rest)
+
+    assert len(dmp.complete_bodies) == int(arrives)
+    assert len(dmp.complete_changes) == int(arrives)
