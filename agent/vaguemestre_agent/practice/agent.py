@@ -34,6 +34,7 @@ class Practice:
         facts: the sandbox.
         module: what is run as the agent.
         credentials: the LGC's, once paired.
+        other: a second LGC's, once paired.
         detached: the agent outlives us.
         cookie: the LGC's own session at the proxy, once opened.
         warm: what starts agents faster than a new interpreter, where there is one.
@@ -44,6 +45,7 @@ class Practice:
     facts: SandboxFacts
     module: str = "vaguemestre_agent"
     credentials: Credentials | None = None
+    other: Credentials | None = None
     detached: bool = False
     cookie: tuple[str, str] | None = None
     warm: WarmProcess | None = None
@@ -55,10 +57,12 @@ class Practice:
             return await self.warm.start(self.module, ["agent"], self.home, "agent", environment)
         return await start_module(self.module, ["agent"], self.home, "agent", environment, detached=self.detached)
 
-    def client(self, timeout_s: float = 10.0) -> Client:
-        """Return the LGC's connection to the agent."""
+    def client(self, timeout_s: float = 10.0, credentials: Credentials | None = None) -> Client:
+        """Return an LGC's connection to the agent: the first one's, unless others are named."""
         paths = agent_paths({**os.environ, **self.environment})
-        return Client(paths.endpoint, self.credentials, actor=ACTOR, timeout_s=timeout_s, start_grace_s=START_S)
+        return Client(
+            paths.endpoint, credentials or self.credentials, actor=ACTOR, timeout_s=timeout_s, start_grace_s=START_S
+        )
 
     async def wait_ready(self, child: Child, timeout_s: float = START_S) -> None:
         """Wait until the agent answers. Raises ServiceError CHILD_ENDED, CHILD_SILENT."""
@@ -80,22 +84,33 @@ class Practice:
         async with asyncio.timeout(START_S):
             while not code_file.exists():  # noqa: ASYNC110 - a file gives no event
                 await asyncio.sleep(0.02)
+        async with self.client() as client:
+            self.credentials = await self._pair(client, code_file.read_text("ascii").strip(), "LGC Essai")
+
+    async def pair_another(self) -> None:
+        """Pair a second LGC with a code that the first one asks for."""
+        async with self.client() as client:
+            code = await client.open_pairing(["read", "enqueue", "control"])
+            self.other = await self._pair(client, code.code, "LGC Second")
+
+    async def _pair(self, client: Client, code: str, name: str) -> Credentials:
         product = wire.Product(
-            lps_name="LGC Essai",
+            lps_name=name,
             lps_version="1.0",
             lps_id="0001",
             homologation_id="ESSAI-0001",
             proxy_client_id=self.facts.client_id,
             oid_root=OID_ROOT,
         )
-        async with self.client() as client:
-            paired = await client.pair(code_file.read_text("ascii").strip(), "LGC Essai", product)
-        self.credentials = Credentials(client_id=paired.client.client_id, secret=paired.secret)
+        paired = await client.pair(code, name, product)
+        return Credentials(client_id=paired.client.client_id, secret=paired.secret)
 
     async def open_session(self, *, fresh: bool = False) -> None:
-        """Give the agent the LGC's own session at the proxy, opened once."""
+        """Give the agent each LGC's own session at the proxy, opened once."""
         if self.cookie is None or fresh:
             self.cookie = await open_proxy_session(self.facts, DOCTOR)
         request = wire.AdoptSessionRequest(national_id=DOCTOR, cookie=self.cookie[0], session_state=self.cookie[1])
-        async with self.client() as client:
-            await client.adopt_session(request)
+        for credentials in (self.credentials, self.other):
+            if credentials is not None:
+                async with self.client(credentials=credentials) as client:
+                    await client.adopt_session(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 OID_ROOT: Final = "1.2.250.1.999.1.7898"
@@ -39,12 +40,13 @@ def tiny_pdf(text: str) -> bytes:
     return bytes(out)
 
 
-def metadata(title: str, patient: int = 0) -> bytes:
-    """Return the metadata of a consultation report for one of ``PATIENTS``, JSON bytes."""
+def metadata(title: str, patient: int = 0, visibility: Sequence[str] = ()) -> bytes:
+    """Return the metadata of a consultation report for one of ``PATIENTS``, with visibility codes, JSON bytes."""
     matricule, family, given, birth, sex, cog = PATIENTS[patient]
     value = {
         "type_code": "11488-4",
         "title": title,
+        "visibility": list(visibility),
         "patient": {
             "identity_status": "qualifiée",
             "birth_name": family,

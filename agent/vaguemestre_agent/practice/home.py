@@ -48,7 +48,7 @@ CRASH_PACE = Pace(
     retry_base_s=0.1,
     retry_ceiling_s=0.5,
     feed_total_s=1.5,
-    longest_exchange_s=2.0,
+    longest_exchange_s=2.5,
     first_lookup_s=0.2,
 )
 

@@ -36,8 +36,9 @@ def run(arguments: argparse.Namespace, write: Callable[[str], object] = sys.stdo
         return EXIT_UNAVAILABLE
 
     def told(kills: int) -> None:
-        if kills % 10 == 0 and not arguments.json:
-            write(f"{kills} arrêts\n")
+        if kills % 10 == 0:  # apart from the result, which a program may read
+            sys.stderr.write(f"{kills} arrêts\n")
+            sys.stderr.flush()
 
     with tempfile.TemporaryDirectory(prefix="vaguemestre-crash-") as temporary:
         folder = Path(temporary) if arguments.folder is None else arguments.folder
@@ -53,10 +54,15 @@ def run(arguments: argparse.Namespace, write: Callable[[str], object] = sys.stdo
 def as_text(report: CrashReport) -> str:
     """Return the report for a person."""
     points = ", ".join(f"{name} {count}" for name, count in report.at_failpoints.items())
+    faults = "".join(f"  {finding}\n" for finding in report.findings)
     return (
         f"{report.kills} arrêts brutaux en {report.seconds:.0f} s ({points})\n"
-        f"{report.acknowledged} documents accusés, {report.sent} dans le DMP, {report.cancelled} annulés, "
-        f"{report.complete_bodies} envois complets, {report.doubts} doutes levés\n"
+        f"{report.restores} dossiers restaurés, {report.copies} copies vivantes, {report.clock_jumps} sauts d'horloge\n"
+        f"{report.acknowledged} versions accusées ; {report.sent} documents dans le DMP, dont {report.replaced} "
+        f"remplacés et {report.changed} de visibilité changée ; {report.deleted} supprimés, "
+        f"{report.cancelled} versions annulées, {report.complete_bodies} envois complets, {report.doubts} doutes\n"
         f"perdus : {report.lost} · envoyés deux fois : {report.sent_twice} · "
-        f"envoyés malgré l'annulation : {report.sent_after_cancel} · bloqués : {report.stuck}\n"
+        f"envoyés malgré l'annulation : {report.sent_after_cancel} · "
+        f"supprimés sans demande : {report.deleted_without_wish} · "
+        f"rendus visibles sans demande : {report.visible_without_wish} · bloqués : {report.stuck}\n{faults}"
     )

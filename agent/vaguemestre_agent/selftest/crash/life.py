@@ -1,7 +1,6 @@
-"""One practice under fire: its agents live, take orders and die, until the last one is left in peace and judged.
+"""One practice under fire: its agents live, take orders of every kind and die, until the last one is left in peace.
 
-The judge is outside the agent: the client's journal says what was acknowledged, the sandbox says what it holds and what
-came over the wire. ``lost``, ``sent_twice`` and ``stuck`` must be 0.
+Owns the lives and the kills. What users ask is in ``acts.py``, what is wrong at the end in ``judgement.py``.
 """
 
 from __future__ import annotations
@@ -9,232 +8,221 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
 from vaguemestre_agent.adapters.system.failpoints import FAILPOINTS, VARIABLE
 from vaguemestre_agent.practice.agent import Practice
-from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_agent.practice.processes import Child
-from vaguemestre_agent.practice.sandbox import Inspection, RunningSandbox
-from vaguemestre_agent.selftest.crash.failures import FAILURES, LED_TO, REFUSED, SESSION_ENDED
-from vaguemestre_agent.selftest.crash.journal import Deposit, Journal
-from vaguemestre_agent.selftest.crash.report import CrashReport
-from vaguemestre_api.client import Client, DocumentBody
+from vaguemestre_agent.practice.sandbox import RunningSandbox
+from vaguemestre_agent.selftest.crash.acts import Act, Office
+from vaguemestre_agent.selftest.crash.failures import FAILURES, Visit
+from vaguemestre_agent.selftest.crash.journal import Journal
+from vaguemestre_agent.selftest.crash.restoring import SavedState, copied_home
+from vaguemestre_agent.selftest.crash.subject import ARMED_VARIABLE, CLOCK_VARIABLE
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, ApiProblem
 from vaguemestre_core.errors import ServiceError
 
 AWAY: Final = (AgentNotRunning, AgentSilent)
-VISIT_S: Final = 8.0  # longest life of an agent that is led to one failpoint
+VISIT_S: Final = 20.0  # longest life of an agent that is led to one failpoint
 LIFE_S: Final = 1.0  # how long an agent that meets no failpoint lives before a random kill
-QUIET_S: Final = 60.0  # longest time for everything to come to its end once nothing is killed any more
+LONG_LIFE_S: Final = 5.0  # now and then: long enough for "unknown there" to count
+QUIET_S: Final = 120.0  # longest time for everything to come to its end once nothing is killed any more
+JUMPS_S: Final = (-45.0, 45.0)  # within what the services tolerate, far beyond the longest exchange
+Told = Callable[[int], None]
 
 
 class PracticeRun:
     """One practice's run: its agents, its journal, its chance."""
 
     def __init__(
-        self,
-        practice: Practice,
-        sandbox: RunningSandbox,
-        journal: Journal,
-        seed: str,
-        visits: Sequence[str],
-        points: Sequence[str] | None,
+        self, practice: Practice, sandbox: RunningSandbox, journal: Journal, seed: str, visits: Sequence[Visit]
     ) -> None:
-        self._points = points
         self._practice = practice
         self._sandbox = sandbox
         self._journal = journal
         self._random = Random(seed)  # noqa: S311 - a test's chance, repeatable
-        self._kills: Counter[str] = Counter()
-        self._number = 0
-        self._to_visit = list(visits)
-        self._not_reached: list[str] = []
-        self._refusals = 0
+        self._visits = visits
+        self._armed = practice.home / "armed"
+        self._clock = practice.home / "clock"
+        self._clock.write_text("0", "ascii")
+        self.kills: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.not_reached: list[str] = []
+        self.refusals = 0
 
-    async def kill_many(self, kills: int, told: Callable[[int], None]) -> None:
-        """Kill at each failpoint to visit once, then at chance, until that many agents died."""
-        while sum(self._kills.values()) < kills:
-            if self._to_visit:
-                await self._visit(self._to_visit.pop(0))
+    async def kill_many(self, kills: int, told: Told, *, only_visits: bool = False) -> None:
+        """Kill where each visit leads, then at chance (or visit again), until that many agents died."""
+        to_visit = list(self._visits)
+        while self.kills.total() < kills:
+            if to_visit:
+                await self._visit(to_visit.pop(0))
+            elif only_visits:
+                to_visit = list(self._visits)
+            elif self._random.random() < 0.02:
+                await self._restore(self._random.uniform(0.3, 2.0))
+            elif self._random.random() < 0.01:
+                await self._at_chance(copied=True)
             else:
                 await self._at_chance()
-            told(sum(self._kills.values()))
-
-    async def _visit(self, point: str) -> None:
-        """Lead an order to one failpoint and kill there."""
-        rule, settings = LED_TO.get(point, (None, {}))
-        self._refusals += rule is REFUSED
-        if await self._one_life(point, 1, VISIT_S, settings, rule) != point:
-            self._not_reached.append(point)
-        await self._sandbox.inspection.clear_rules()
-        if rule is SESSION_ENDED:
-            self._practice.cookie = None
-
-    async def _at_chance(self) -> None:
-        point, nth = self._choose()
-        if self._random.random() < 0.5:
-            await self._sandbox.inspection.add_rule(self._random.choice(FAILURES))
-        await self._one_life(point, nth, LIFE_S * self._random.uniform(0.3, 1.0), {})
-
-    async def _one_life(
-        self,
-        point: str | None,
-        nth: int,
-        life_s: float,
-        settings: Mapping[str, str],
-        rule: Mapping[str, object] | None = None,
-    ) -> str:
-        """Start an agent, feed it, and see it die at a failpoint or kill it; return where it died."""
-        armed = {VARIABLE: f"{point}:{nth}"} if point else {}
-        child = await self._practice.start({**armed, **settings})
-        try:
-            with contextlib.suppress(*AWAY, ApiProblem, ServiceError, TimeoutError):
-                await self._live(child, life_s, rule)
-            died = await child.wait(0.3 if point else 0.0)
-        finally:
-            await child.kill()
-        where = point if point and died is not None else "random"
-        self._kills[where] += 1
-        return where
-
-    def _choose(self) -> tuple[str | None, int]:
-        if self._points is not None:
-            return self._random.choice(self._points), 1
-        if self._random.random() < 0.2:
-            return None, 1
-        return self._random.choice(FAILPOINTS), self._random.choice((1, 1, 1, 2, 3))
-
-    async def _live(self, child: Child, life_s: float, rule: Mapping[str, object] | None) -> None:
-        await self._practice.wait_ready(child)
-        if self._practice.credentials is None:
-            await self._practice.pair()
-        await self._practice.open_session()
-        async with asyncio.timeout(life_s), self._practice.client(timeout_s=5.0) as client:
-            for deposit in self._journal.pending():
-                await self.deposit(client, deposit)
-            if rule is not None:
-                # What earlier deaths left must not meet the failure meant for the next document.
-                await _quiet(client)
-                await self._sandbox.inspection.add_rule(rule)
-            for _ in range(self._random.randint(1, 3)):
-                await self._new_deposit(client, may_cancel=life_s < VISIT_S)
-            await child.wait(life_s)
-
-    async def _new_deposit(self, client: Client, *, may_cancel: bool) -> None:
-        self._number += 1
-        deposit = self._journal.wish(f"doc-{self._number:06d}")
-        await self.deposit(client, deposit)
-        if may_cancel and self._random.random() < 0.15:
-            await self._cancel(client, deposit)
-
-    async def deposit(self, client: Client, deposit: Deposit) -> None:
-        """Deposit, or repeat a deposit whose answer never came: same reference, same key."""
-        body = DocumentBody(
-            metadata=metadata(deposit.client_ref, int(deposit.client_ref[-1]) % 2),
-            body=tiny_pdf(deposit.client_ref),
-            media_type="application/pdf",
-        )
-        await client.put_document(deposit.client_ref, body, idempotency_key=deposit.client_ref)
-        self._journal.acknowledged(deposit)
-
-    async def _cancel(self, client: Client, deposit: Deposit) -> None:
-        document = await client.document(deposit.client_ref)
-        self._journal.cancel_asked(deposit)
-        answer = await client.cancel(document.orders[0].order_id)
-        if answer.answer == "cancelled":
-            self._journal.cancelled(deposit)
+            told(self.kills.total())
 
     async def finish(self) -> Child:
         """Start an agent that nothing kills, repeat what was not acknowledged, and wait for quiet."""
         await self._sandbox.inspection.clear_rules()
+        self._set_clock(0.0)
         child = await self._practice.start()
-        await self._practice.wait_ready(child)
-        if self._practice.credentials is None:
-            await self._practice.pair()
-        await self._practice.open_session(fresh=True)
-        async with self._practice.client() as client:
-            for deposit in self._journal.pending():
-                await self.deposit(client, deposit)
+        await self._come_to_work(child, fresh=True)
+        async with self.offices() as offices:
+            for office in offices:
+                await office.repeat()
+                await office.release_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_S):
-                    await _quiet(client)
+                    await _quiet(offices)
         return child
 
-    async def judge(self) -> CrashReport:
-        """Compare what the client was told with what the agent says and what the DMP holds."""
-        verdict = await self._sandbox.inspection.verdict()
-        held = await _titles(self._sandbox.inspection)
-        lost = stuck = sent = after_cancel = refused = 0
-        async with self._practice.client() as client:
-            for deposit in self._journal.deposits.values():
-                in_dmp = held[deposit.client_ref]
-                status = await _status(client, deposit.client_ref)
-                if deposit.cancelled:
-                    after_cancel += in_dmp > 0
-                elif status == "sent":
-                    sent += in_dmp > 0
-                    lost += in_dmp == 0
-                elif status is None:
-                    lost += deposit.acknowledged
-                elif status == "refused" and refused < self._refusals:
-                    refused += 1
-                elif status == "stopped":
-                    lost += not deposit.cancel_asked  # nobody stopped it
-                else:
-                    stuck += 1
-            doubts = await _doubts(client)
-        twice = verdict.sent_twice + sum(count - 1 for count in held.values() if count > 1)
-        return CrashReport(
-            kills=sum(self._kills.values()),
-            at_failpoints=dict(sorted(self._kills.items())),
-            acknowledged=sum(deposit.acknowledged for deposit in self._journal.deposits.values()),
-            sent=sent,
-            cancelled=sum(deposit.cancelled for deposit in self._journal.deposits.values()),
-            refused=refused,
-            not_reached=tuple(self._not_reached),
-            lost=lost,
-            sent_twice=twice,
-            sent_after_cancel=after_cancel,
-            stuck=stuck,
-            complete_bodies=verdict.complete_bodies,
-            doubts=doubts,
-        )
+    @asynccontextmanager
+    async def offices(self, timeout_s: float = 5.0) -> AsyncIterator[Sequence[Office]]:
+        """Open the LGCs' connections to the agent."""
+        practice = self._practice
+        async with practice.client(timeout_s) as first, practice.client(timeout_s, practice.other) as second:
+            yield [Office(number, client, self._journal, self._random) for number, client in enumerate((first, second))]
+
+    async def _visit(self, visit: Visit) -> None:
+        """Lead an order of a kind to one place and kill there."""
+        self._set_clock(0.0)
+        self._armed.unlink(missing_ok=True)
+        self.refusals += visit.is_refused
+        settings = {**visit.settings, ARMED_VARIABLE: str(self._armed)}
+        child = await self._practice.start({**settings, CLOCK_VARIABLE: str(self._clock)})
+        async with self._killed(child) as died:
+            await self._come_to_work(child)
+            async with asyncio.timeout(VISIT_S), self.offices() as offices:
+                await self._lead(child, offices, visit)
+        if visit.point is not None and not died():
+            self.not_reached.append(visit.name)
+        self.kills[visit.name if visit.point is None or died() else "random"] += 1
+        self._armed.unlink(missing_ok=True)
+        await self._sandbox.inspection.clear_rules()
+        if visit.ends_session:
+            self._practice.cookie = None
+        if visit.is_restored:
+            await self._restore(LIFE_S * 2)
+
+    async def _lead(self, child: Child, offices: Sequence[Office], visit: Visit) -> None:
+        """Let everything else come to its end, then arm, and ask for the order."""
+        for office in offices:
+            await office.repeat()
+            await office.release_all()
+        await _quiet(offices)
+        target = None
+        if visit.kind is not Act.SUBMIT:
+            await offices[0].submit(hidden=True)
+            target = await offices[0].submit(hidden=True)
+            await _quiet(offices)
+        if visit.rule is not None:
+            await self._sandbox.inspection.add_rule(visit.rule)
+        if visit.point is not None:
+            self._armed.write_text(visit.point, "ascii")
+        await offices[0].do(visit.kind, target)
+        if visit.clock_s:
+            while not await offices[0].is_doubtful():  # noqa: ASYNC110 - the test asks as an LGC would
+                await asyncio.sleep(0.05)
+            self._set_clock(visit.clock_s)
+        await child.wait(VISIT_S if visit.point is not None else LIFE_S)
+
+    async def _at_chance(self, *, copied: bool = False) -> None:
+        if copied:
+            async with copied_home(self._practice) as copy, self._beside(copy):
+                await self._at_chance()
+            return
+        point, nth = self._choose()
+        if self._random.random() < 0.5:
+            await self._sandbox.inspection.add_rule(self._random.choice(FAILURES))
+        longest_s = LONG_LIFE_S if self._random.random() < 0.08 else LIFE_S
+        armed = {VARIABLE: f"{point}:{nth}"} if point else {}
+        child = await self._practice.start({**armed, CLOCK_VARIABLE: str(self._clock)})
+        async with self._killed(child) as died:
+            await self._come_to_work(child)
+            await self._work(child, longest_s * self._random.uniform(0.3, 1.0))
+            await child.wait(0.3 if point else 0.0)
+        self.kills[point if point is not None and died() else "random"] += 1
+
+    async def _work(self, child: Child, life_s: float) -> None:
+        jump = self._random.choice((None, *JUMPS_S)) if self._random.random() < 0.15 else 0.0
+        async with asyncio.timeout(life_s), self.offices() as offices:
+            for office in offices:
+                await office.repeat()
+            for _ in range(self._random.randint(1, 4)):
+                await self._random.choice(offices).something()
+            if jump:
+                self.counts["clock_jumps"] += 1
+                self._set_clock(jump)
+            elif jump is None:
+                self._set_clock(0.0)
+            await child.wait(life_s)
+
+    async def _restore(self, life_s: float) -> None:
+        """Copy the state, let one more agent live and die with nobody asking anything, and put the copy back."""
+        async with SavedState.of(self._practice) as saved:
+            child = await self._practice.start({CLOCK_VARIABLE: str(self._clock)})
+            async with self._killed(child):
+                await self._come_to_work(child)
+                await child.wait(life_s)
+            self.kills["random"] += 1
+            await saved.put_back()
+        self.counts["restores"] += 1
+
+    @asynccontextmanager
+    async def _beside(self, copy: Practice) -> AsyncIterator[None]:
+        """Let the agent of a copied home live while the block runs, with the sessions of the LGCs."""
+        child = await copy.start({CLOCK_VARIABLE: str(self._clock)})
+        try:
+            with contextlib.suppress(*AWAY, ApiProblem, ServiceError):
+                await copy.wait_ready(child)
+                await copy.open_session()
+            self.counts["copies"] += child.is_alive
+            yield
+        finally:
+            await child.kill()
+
+    @asynccontextmanager
+    async def _killed(self, child: Child) -> AsyncIterator[Callable[[], bool]]:
+        """Kill the agent at the end of the block, unless a failpoint did; give whether one did."""
+        by_itself = False
+        try:
+            with contextlib.suppress(*AWAY, ApiProblem, ServiceError, TimeoutError):
+                yield lambda: by_itself
+            by_itself = await child.wait(0.05) is not None
+        finally:
+            await child.kill()
+
+    async def _come_to_work(self, child: Child, *, fresh: bool = False) -> None:
+        """Wait for the agent, pair both LGCs once, and give it their session."""
+        practice = self._practice
+        await practice.wait_ready(child)
+        if practice.credentials is None:
+            await practice.pair()
+        if practice.other is None:
+            await practice.pair_another()
+        await practice.open_session(fresh=fresh)
+
+    def _choose(self) -> tuple[str | None, int]:
+        if self._random.random() < 0.2:
+            return None, 1
+        return self._random.choice(FAILPOINTS), self._random.choice((1, 1, 1, 2, 3))
+
+    def _set_clock(self, offset_s: float) -> None:
+        new = self._clock.with_suffix(".new")
+        new.write_text(str(offset_s), "ascii")
+        new.replace(self._clock)
 
 
-async def _moving(client: Client) -> bool:
-    states = ("preparing", "deferred", "ready", "claimed", "sending", "in_doubt")
-    return bool((await client.orders(states=states, limit=1)).orders)
-
-
-async def _quiet(client: Client) -> None:
+async def _quiet(offices: Sequence[Office]) -> None:
     """Wait until no order moves by itself any more."""
-    while await _moving(client):  # noqa: ASYNC110 - nothing tells when nothing moves any more
-        await asyncio.sleep(0.1)
-
-
-async def _status(client: Client, client_ref: str) -> str | None:
-    try:
-        return (await client.document(client_ref)).status
-    except ApiProblem as problem:
-        if problem.code == "DOCUMENT_UNKNOWN":
-            return None
-        raise
-
-
-async def _doubts(client: Client) -> int:
-    after = doubts = 0
-    while True:
-        page = await client.ledger(after=after, limit=1000)
-        doubts += sum(line.after == "in_doubt" and line.before != "in_doubt" for line in page.lines)
-        if page.next is None:
-            return doubts
-        after = page.next
-
-
-async def _titles(inspection: Inspection) -> Counter[str]:
-    found = await inspection.call("GET", "/api/documents")
-    assert isinstance(found, dict)
-    return Counter(str(document["title"]) for document in found["documents"])
+    for office in offices:
+        while await office.is_moving():  # noqa: ASYNC110 - nothing tells when nothing moves any more
+            await asyncio.sleep(0.1)

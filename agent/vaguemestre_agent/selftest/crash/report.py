@@ -7,6 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
+MUST_BE_ZERO: Final = (
+    "lost",
+    "sent_twice",
+    "sent_after_cancel",
+    "deleted_without_wish",
+    "visible_without_wish",
+    "stuck",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashReport:
@@ -15,17 +24,24 @@ class CrashReport:
     Attributes:
         kills: agents killed.
         at_failpoints: kills by failpoint; ``random`` for those at a random instant.
-        acknowledged: documents the client was told are durable.
-        sent: of these, documents the DMP holds, once.
-        cancelled: documents the client was told are cancelled.
+        acknowledged: versions the client was told are durable.
+        sent: documents whose last version the DMP holds, once; of these, ``replaced`` replaced an earlier one and
+            ``changed`` were given other visibility codes.
+        deleted: documents that the DMP holds no more, as was promised.
+        cancelled: versions the client was told are cancelled.
         refused: documents that the DMP was scripted to refuse.
         not_reached: failpoints that were armed one by one and not passed.
         lost: acknowledged documents that the agent or the DMP does not have, or that stopped although nobody asked.
         sent_twice: complete bodies without an intervening valid "unknown", and documents held under two identifiers.
-        sent_after_cancel: documents held although the client was told that they were cancelled.
-        stuck: acknowledged documents that came to no end.
+        sent_after_cancel: versions held although the client was told that they were cancelled.
+        deleted_without_wish: versions deleted at the DMP although nobody asked.
+        visible_without_wish: versions seen visible by the patient although nobody asked.
+        stuck: acknowledged documents that came to no end, or to another than the one promised.
         complete_bodies: complete bodies at the wire.
         doubts: times an order was in doubt, from the ledger.
+        restores: times an older state folder was put back.
+        copies: times the agent of a copied home lived beside.
+        clock_jumps: times the wall clock was set.
         shards: practices that ran side by side.
         seconds: duration.
         findings: what is wrong, a sentence each, with the practice where it was seen.
@@ -35,23 +51,31 @@ class CrashReport:
     at_failpoints: dict[str, int] = field(default_factory=dict)
     acknowledged: int = 0
     sent: int = 0
+    replaced: int = 0
+    changed: int = 0
+    deleted: int = 0
     cancelled: int = 0
     refused: int = 0
     not_reached: tuple[str, ...] = ()
     lost: int = 0
     sent_twice: int = 0
     sent_after_cancel: int = 0
+    deleted_without_wish: int = 0
+    visible_without_wish: int = 0
     stuck: int = 0
     complete_bodies: int = 0
     doubts: int = 0
+    restores: int = 0
+    copies: int = 0
+    clock_jumps: int = 0
     shards: int = 1
     seconds: float = 0.0
     findings: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Nothing lost, nothing sent twice, nothing stuck."""
-        return not (self.lost or self.sent_twice or self.sent_after_cancel or self.stuck or self.not_reached)
+        """Every figure that must be 0 is, and every failpoint was reached."""
+        return not (any(getattr(self, name) for name in MUST_BE_ZERO) or self.not_reached)
 
     def as_json(self) -> dict[str, object]:
         """Return the figures and the verdict."""

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vaguemestre_agent.adapters.system.failpoints import FAILPOINTS
 from vaguemestre_agent.practice.agent import Practice
 from vaguemestre_agent.practice.home import CRASH_PACE, make_home
 from vaguemestre_agent.practice.processes import Child
 from vaguemestre_agent.practice.sandbox import running_sandbox
 from vaguemestre_agent.practice.warming import WarmProcess, warm_process
 from vaguemestre_agent.selftest.crash import seeded, subject
+from vaguemestre_agent.selftest.crash.examination import report_of
+from vaguemestre_agent.selftest.crash.failures import VISITS, Visit
 from vaguemestre_agent.selftest.crash.journal import Journal
 from vaguemestre_agent.selftest.crash.life import PracticeRun
 from vaguemestre_agent.selftest.crash.report import CrashReport, together
@@ -50,7 +51,7 @@ async def run_crash(
     async with warm_process(folder) as warm, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(
-                _practice(number, share, f"{seed}.{number}", folder, warm, hear, bug, FAILPOINTS[number::shards])
+                _practice(number, share, f"{seed}.{number}", folder, warm, hear, bug, VISITS[number::shards])
             )
             for number, share in enumerate(_shares(kills, shards))
         ]
@@ -69,24 +70,23 @@ async def _practice(
     warm: WarmProcess | None,
     told: Callable[[int, int], None],
     bug: str | None,
-    visits: Sequence[str],
+    visits: Sequence[Visit],
 ) -> CrashReport:
     own = folder / f"practice-{number}"
     async with running_sandbox(own / "sandbox", ["--no-bodies", "--backend-timeout", "5"]) as sandbox:
         home = own / "agent"
         environment = dict(make_home(home, sandbox.facts, CRASH_PACE))
         practice = Practice(home, environment, sandbox.facts, module=subject.__name__, warm=warm)
-        points: tuple[str, ...] | None = None
         if bug is not None:
-            points, visits = seeded.BUGS[bug][1], ()
+            visits = seeded.BUGS[bug].visits
             environment[seeded.VARIABLE] = bug
         journal = Journal(own / "client-journal.jsonl")
-        run = PracticeRun(practice, sandbox, journal, seed, visits, points)
+        run = PracticeRun(practice, sandbox, journal, seed, visits)
         child: Child | None = None
         try:
-            await run.kill_many(kills, lambda count: told(number, count))
+            await run.kill_many(kills, lambda count: told(number, count), only_visits=bug is not None)
             child = await run.finish()
-            return await run.judge()
+            return await report_of(run, sandbox, journal)
         finally:
             journal.close()
             if child is not None:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from vaguemestre_agent.selftest.power.changes import CODES, ChangeWorkload, is_change
 from vaguemestre_agent.selftest.power.recording import (
     Acknowledgement,
     MarkerWritten,
@@ -174,6 +175,7 @@ class _Run:
         self._told: list[Acknowledgement] = []
         self._bodies: dict[tuple[OrderId, str], bytes] = {}
         self._keys: dict[tuple[str, str], OrderId] = {}
+        self._changing = ChangeWorkload(context=self._context, bodies=self._bodies, keys=self._keys)
         self._given: list[Acceptance] = []
         self._markers: list[MarkerWritten] = []
         self._commits = 0
@@ -270,11 +272,14 @@ class _Run:
             works.append(("lgc-1", self._again(draw.choice(known))))
         if known and draw.random() < 0.4:
             works.append(("lgc-2", self._correct(draw.choice(known))))
+        if known and draw.random() < 0.6:
+            works.append(("lgc-3", self._change(draw.choice(known))))
         if known and draw.random() < 0.2:
             patient, told = of_patient(draw.choice(known).patient_key), [opposition(draw.random() < 0.5)]
             works.append(("lgc-3", lambda c, out: facts.record(c, context, patient, told, _DOCTOR, None, out)))
         now, boot_s, boot_id = self._clock.now(), self._clock.boot_s(), self._clock.boot_id()
         works.append(("agent", lambda c, out: scheduling.due(c, context, now, boot_s, boot_id, 50, out)))
+        works.append(("agent", lambda c, out: scheduling.preparing(c, context, now, 50, out)))
         works += [("agent", partial(self._claim, now)) for _ in range(draw.randint(1, 5))]
         for order in list(self._orders.values()):
             work = self._next_step(order)
@@ -284,6 +289,8 @@ class _Run:
 
     def _next_step(self, order: Order) -> Work | None:
         chance = self._draw.random()
+        if order.state is OrderState.PREPARING and order.waiting is not None:
+            return None  # the fate of the version before is not known yet
         if order.state is OrderState.PREPARING:
             return self._prepared(order) if chance < 0.8 else self._event(order, OrderEvent.PREPARATION_REFUSED)
         if order.state in {OrderState.DEFERRED, OrderState.READY} and chance < 0.25:
@@ -388,21 +395,31 @@ class _Run:
         )
         return self._acceptance(corrected)
 
+    def _change(self, given: Acceptance) -> Work:
+        self._next += 1
+        visibility = None if self._draw.random() < 0.5 else self._draw.choice(CODES)
+        return self._changing.asked(given, self._next, self._clock.now(), visibility)
+
     def _prepared(self, order: Order) -> Work:
+        if is_change(order):
+            return self._changing.frozen(order, self._frozen())
         content = self._draw.randbytes(700)
         build = PreparedBuild(
             prepared=content, type_code=order.type_code, unique_id=order.unique_id, set_id=order.set_id, version=1
         )
-        frozen = FrozenIds(
+        frozen = self._frozen()
+        envelope = self._context.sealer.seal(content)
+        self._bodies[order.order_id, bodies.PREPARED] = hashlib.sha256(content).digest()
+        return lambda c, out: bodies.save_prepared(c, self._context, order.order_id, build, envelope, frozen, out)
+
+    def _frozen(self) -> FrozenIds:
+        return FrozenIds(
             submission_set_id=f"1.2.250.1.999.7.3.{self._next}",
             signature_id=f"1.2.250.1.999.7.4.{self._next}",
             message_id="urn:uuid:00000000-0000-4000-8000-000000000000",
             boundary="b",
             submission_at=self._clock.now(),
         )
-        envelope = self._context.sealer.seal(content)
-        self._bodies[order.order_id, bodies.PREPARED] = hashlib.sha256(content).digest()
-        return lambda c, out: bodies.save_prepared(c, self._context, order.order_id, build, envelope, frozen, out)
 
     def _claim(self, now: datetime, connection: Connection, out: list[Change]) -> object:
         clients = frozenset(ClientId(client) for client in CLIENTS)
@@ -410,6 +427,8 @@ class _Run:
         return scheduling.claim(connection, self._context, "dmp", rights, now, out)
 
     def _first_byte(self, order: Order) -> Work:
+        if is_change(order):
+            return self._changing.first_byte(order)
         content = f"<signature of='{order.order_id}'/>".encode()
         envelope = self._context.sealer.seal(content)
         self._bodies[order.order_id, bodies.SIGNATURE] = hashlib.sha256(content).digest()
