@@ -405,7 +405,7 @@ async def _running_services(
         store=store, keeping=kept.keeping, backups=kept.backups, clock=parts.clock, settings=settings.backup
     )
     keeping = KeepingService(
-        store=kept.keeping, clock=parts.clock, retention=settings.retention, outside=backups.anchors
+        store=kept.keeping, clock=parts.clock, retention=settings.retention, outside=backups.remembered
     )
 
     clients = ClientService(store, parts.clock, parts.random)

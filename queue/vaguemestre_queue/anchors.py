@@ -25,6 +25,7 @@ DATABASE: Final = "database"
 FOLDER: Final = "folder"
 _KEPT_IN_FOLDER: Final = 64
 SELECT: Final = "SELECT station, seq, digest, signature, at_us FROM ledger_heads"
+NEWEST: Final = f"{SELECT} ORDER BY seq DESC LIMIT 32"  # what a pass compares: they grow by one each ten minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

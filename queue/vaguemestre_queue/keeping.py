@@ -119,18 +119,18 @@ class StoreKeeping:
             with contextlib.suppress(OSError, StoreError):
                 anchors.add_to_folder(self._anchors, head)
 
-    async def _known(self, outside: Sequence[Anchor]) -> list[Anchor]:
+    async def _known(self, outside: Sequence[Anchor], select: str) -> list[Anchor]:
         sealer = self._context.sealer
-        signed = await self._read(anchors.SELECT, ())
+        signed = await self._read(select, ())
         inside = await asyncio.to_thread(anchors.of_rows, signed, sealer)
         folder = await asyncio.to_thread(anchors.of_folder, self._anchors, sealer)
         return sorted([*inside, *folder, *outside], key=lambda anchor: anchor.seq)
 
     async def contradiction(self, outside: Sequence[Anchor]) -> str | None:
-        """Compare each anchor with its line."""
+        """Compare the newest anchors of the database, and all others, with their lines."""
         try:
             lines = rows.as_int((await self._read("SELECT coalesce(max(seq), 0) FROM ledger", ()))[0][0])
-            for anchor in await self._known(outside):
+            for anchor in await self._known(outside, anchors.NEWEST):
                 found = await self._read("SELECT digest FROM ledger WHERE seq = ?", (anchor.seq,))
                 anchors.require(anchor, rows.as_bytes(found[0][0]) if found else None, lines)
         except StoreError as error:
@@ -141,7 +141,7 @@ class StoreKeeping:
 
     async def verify(self, outside: Sequence[Anchor]) -> tuple[int, str]:
         """Recompute the chain; hold it against every anchor."""
-        wanted = await self._known(outside)
+        wanted = await self._known(outside, anchors.SELECT)
         seqs = {anchor.seq for anchor in wanted}
         met: dict[int, bytes] = {}
         check = ledger.ChainCheck()

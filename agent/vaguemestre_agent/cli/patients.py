@@ -68,7 +68,7 @@ def _erase(arguments: argparse.Namespace, console: Console) -> int:
 
 def _request(path: Path | None, reason: str, waiting: str) -> wire.ErasureRequest:
     try:
-        content = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        content = sys.stdin.read().encode() if path is None else path.read_bytes()
     except OSError:
         raise InvalidInput("FILE_UNREADABLE") from None
     try:

@@ -112,6 +112,10 @@ class BackupService:
         """Return the ledger heads that the backups remember."""
         return [facts.anchor for facts in await self.known()]
 
+    async def remembered(self) -> Sequence[Anchor]:
+        """Return the same as last seen, without reading the folder: it may be a disk that is asleep."""
+        return [facts.anchor for facts in self._seen.known]
+
     def health_items(self) -> Sequence[HealthItem]:
         """Return what health says of the backups."""
         seen = self._seen

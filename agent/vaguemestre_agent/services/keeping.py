@@ -28,6 +28,7 @@ class _Seen:
     destroyed: int = 0
     trouble: str | None = None
     contradiction: str | None = None
+    log_owed: bool = True  # what was destroyed before this start may still be in the log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +73,16 @@ class KeepingService:
             count += batch
         await self.store.destroy_copies(settings.days)
         self._seen.destroyed += count
-        # Every time: an erasure, or a pass before this one, may have found a reader in the way.
-        await self.store.empty_log()
+        if count or self._seen.log_owed:
+            self._seen.log_owed = not await self.store.empty_log()
 
     async def erase_patient(
         self, patient_keys: Sequence[Personal], waiting: WaitingChoice, reason: ErasureReason, actor: Actor
     ) -> ErasureReport:
         """Erase what is kept about a patient. Raises NotFound, Conflict: see ``KeepingPort.erase``."""
-        return await self.store.erase(patient_keys, waiting, reason, actor)
+        report = await self.store.erase(patient_keys, waiting, reason, actor)
+        self._seen.log_owed |= not report.log_emptied
+        return report
 
     def health_items(self) -> Sequence[HealthItem]:
         """Return what health says of keeping."""

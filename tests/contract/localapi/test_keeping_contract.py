@@ -35,3 +35,14 @@ async def test_a_patient_must_be_named_and_the_reason_coded(admin: Client) -> No
     with pytest.raises(ApiProblem) as refused:
         await admin.erase_patient(local_id=NOBODY, reason="because", waiting="refuse")
     assert refused.value.problem.code == "REQUEST_INVALID"
+
+
+async def test_backups_are_for_administrators_and_none_is_made_without_a_folder(lgc: Client, admin: Client) -> None:
+    for refused_call in (lgc.backups, lgc.make_backup):
+        with pytest.raises(ApiProblem) as refused:
+            await refused_call()
+        assert refused.value.problem.status == 403
+    assert await admin.backups() == ()
+    with pytest.raises(ApiProblem) as refused:
+        await admin.make_backup()
+    assert (refused.value.problem.status, refused.value.problem.code) == (409, "BACKUP_NOT_CONFIGURED")

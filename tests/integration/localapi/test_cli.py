@@ -381,3 +381,40 @@ def test_a_batch_is_deposited_from_a_list(paired: MemoryBackend, run: Run, home:
     status, _, error = put(good, foreign)
     assert (status, "INS_NOT_QUALIFIED" in error) == (1, True)
     assert put({"client_ref": "h-4"})[0] == 1
+
+
+def test_erasing_names_the_patient_on_the_input_and_never_repeats_it(
+    paired: MemoryBackend, run: Run, home: Path
+) -> None:
+    who = json.dumps({"local_id": {"value": "P-4242", "oid": "1.2.250.1.999.9"}})
+    status, out, error = run("patients", "erase", "--reason", "patient_request", stdin=who)
+    assert (status, out) == (1, "")
+    assert "PATIENT_UNKNOWN" in error
+    assert "4242" not in error
+    status, _, error = run("patients", "erase", "--reason", "patient_request", stdin="P-4242")
+    assert status == 1
+    assert "PATIENT_FILE_INVALID" in error
+    assert "4242" not in error
+    assert run("patients", "erase", "--reason", "because", stdin=who)[0] == 2
+
+
+def test_backups_of_the_agent_are_listed_and_asked_for(paired: MemoryBackend, run: Run) -> None:
+    status, out, _ = run("backup", "list")
+    assert (status, out.strip()) == (0, "Aucune sauvegarde.")
+    status, _, error = run("backup", "now")
+    assert status == 1
+    assert "BACKUP_NOT_CONFIGURED" in error
+
+
+def test_without_a_store_there_is_nothing_to_save_or_export(
+    home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAGUEMESTRE_AGENT__KEY_STORE", "file")
+    status, _, error = run("backup", "create", str(home / "a.vgmbak"))
+    assert (status, "KEYS_LOST" in error) == (1, True)
+    status, _, error = run("backup", "verify", str(home / "a.vgmbak"))
+    assert (status, "KEYS_LOST" in error) == (1, True)
+    status, _, error = run("export", "--out", str(home / "out"))
+    assert (status, "STORE_MISSING" in error) == (1, True)
+    status, _, error = run("export", "--out", str(home / "out"), "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (status, "EXPORT_DATES_INVALID" in error) == (1, True)

@@ -409,7 +409,7 @@ async def office(
             sessions=sessions,
             indicators=IndicatorService(store=store, clock=clock, zone=ZoneInfo("Europe/Paris")),
             keeping=KeepingService(
-                store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.anchors
+                store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.remembered
             ),
             backups=backups,
             clock=clock,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.keeping import BackupSettings
 from vaguemestre_testkit.clocks import START, FakeClock
+from vaguemestre_testkit.observed_wake import ObservedWake
 from vaguemestre_testkit.orders import test_keys
-from vaguemestre_testkit.practice_kit import SECRETARY, Office, office
+from vaguemestre_testkit.practice_kit import PATIENCE_S, SECRETARY, Office, office
 
 
 def codes(practice: Office) -> list[tuple[str, bool]]:
@@ -71,3 +74,44 @@ async def test_a_folder_emptied_and_begun_anew_is_told_by_the_backup(tmp_path: P
         with pytest.raises(StoreError, match=r"LEDGER_(TRUNCATED|REWRITTEN)") as found:
             await practice.backend.verify_ledger()
         assert found.value.params["anchor"] == "backup"
+
+
+async def test_one_is_made_at_the_start_then_each_interval_whatever_the_wall_clock_says(tmp_path: Path) -> None:
+    folder = tmp_path / "usb"
+    folder.mkdir()
+    async with office(tmp_path / "state", backup=BackupSettings(folder=str(folder), every_h=24)) as practice:
+        made = asyncio.Queue[str]()
+        stop = practice.store.listen(
+            lambda change: made.put_nowait(change.entry.kind) if change.entry.kind == "backup.made" else None
+        )
+        wake = ObservedWake()
+        service = replace(practice.backend.backups, wake=wake)
+
+        async def wait(seconds: float) -> None:
+            """Advance the clock once the service waits for it."""
+            await wake.asleep()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            practice.clock.advance(seconds)
+
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            task = group.create_task(service.run())
+            await made.get()
+            # A year ahead on the wall, an hour for real: it is not time.
+            practice.clock.set_wall(practice.clock.now() + timedelta(days=365))
+            await wait(3600)
+            practice.clock.set_wall(START + timedelta(hours=1))
+            await wait(22 * 3600)
+            await wake.asleep()
+            assert made.empty()
+            await wait(3600)
+            await made.get()
+            # Asked for by a person: now.
+            await wait(1)
+            await service.ask(SECRETARY)
+            await made.get()
+            task.cancel()
+        stop()
+        assert len(await practice.backend.backups.known()) == 3
+        kinds = [entry.kind for entry in await practice.store.ledger(0)]
+        assert kinds.count("backup.asked") == 1
