@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from vaguemestre_agent.services.intake import checked, draw_ids, request_digest
@@ -25,6 +25,21 @@ from vaguemestre_queue.spool import KeptDocument, KeptHead, Spool
 from vaguemestre_queue.unverified import UnverifiedStore
 
 _STOPPED = frozenset({OrderState.CANCELLED, OrderState.ABANDONED, OrderState.SUPERSEDED, OrderState.UNREADABLE})
+
+
+class _Refusing:
+    """A call, or a part of the backend, that wants the keys: whatever is asked of it is refused by name."""
+
+    def __init__(self, trouble: Callable[[], str]) -> None:
+        self._trouble = trouble
+
+    def __getattr__(self, name: str) -> _Refusing:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self
+
+    async def __call__(self, *_: object, **__: object) -> NoReturn:
+        raise StoreError(self._trouble())
 
 
 class LockedBackend:
@@ -61,14 +76,10 @@ class LockedBackend:
         self._one = asyncio.Lock()
         self._closing = False
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[NoReturn]]:
+    def __getattr__(self, name: str) -> _Refusing:
         if name.startswith("_"):
             raise AttributeError(name)
-
-        async def refused(*_: object, **__: object) -> NoReturn:
-            raise StoreError(self.trouble)
-
-        return refused
+        return _Refusing(lambda: self.trouble)
 
     async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:
         """Return the client by its unauthenticated row; raise Forbidden CLIENT_REFUSED."""

@@ -157,6 +157,8 @@ async def test_what_needs_keys_is_refused_with_what_is_missing(tmp_path: Path) -
         backend.cancel(known, "o-1", SECRETARY),
         backend.reconcile(known, ["before"]),
         backend.order(known, "o-1"),  # type: ignore[arg-type]  # any id
+        backend.keeping.erase_patient([], "cancel", "patient_request", SECRETARY),
+        backend.backups.known(),
     ):
         with pytest.raises(StoreError, match="KEYRING_LOCKED"):
             await refused
