@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from vaguemestre_api import openapi, wire
+from vaguemestre_api import openapi, wire, wire_documents
 from vaguemestre_api.answers import Answer, StreamItem, item_of, problem_of
 from vaguemestre_api.client_changes import ChangeCalls
 from vaguemestre_api.client_facts import FactCalls
@@ -157,9 +157,9 @@ class Client(KeepingCalls, FactCalls, ChangeCalls):
             actor=actor,
         )
 
-    async def document(self, client_ref: str) -> wire.Document:
+    async def document(self, client_ref: str) -> wire_documents.Document:
         """Return where a document is."""
-        return await self._read("getDocument", wire.Document, path={"client_ref": client_ref})
+        return await self._read("getDocument", wire_documents.Document, path={"client_ref": client_ref})
 
     async def orders(
         self,

@@ -80,15 +80,6 @@ class DocumentAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A document and its orders, newest first."""
-
-    client_ref: str
-    status: str
-    orders: tuple[Order, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPage:
     """One page of orders, newest first; ``next`` continues it."""
 

@@ -174,6 +174,8 @@ class Order:
 
 # In a receipt: the service says that what was delivered is no longer there.
 GONE_THERE = ("gone_there", "true")
+# Failure code of a change that found nothing at the service to change.
+NOTHING_THERE = "NOTHING_THERE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from vaguemestre_core.orders import (
     WaitReason,
     can,
 )
-from vaguemestre_core.records import AGENT_ACTOR, Change, Schedule, event_kind
+from vaguemestre_core.records import AGENT_ACTOR, NOTHING_THERE, Change, Schedule, event_kind
 from vaguemestre_queue import given, idempotency, ledger, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
@@ -308,7 +308,7 @@ def materialise(connection: Connection, context: Context, row: Row, changes: lis
             OrderEvent.CANCEL,
             AGENT_ACTOR,
             changes,
-            columns={"failure_code": "NOTHING_THERE", "waiting": None},
+            columns={"failure_code": NOTHING_THERE, "waiting": None},
             detail=cause,
         )
         return None

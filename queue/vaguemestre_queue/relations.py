@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_core.changes import CHANGES
+from vaguemestre_core.document_state import version_there
 from vaguemestre_core.orders import (
     TERMINAL,
     DocumentId,
@@ -107,17 +108,13 @@ def is_being_deleted(orders: Sequence[Row]) -> bool:
 
 def standing(orders: Sequence[Row]) -> Standing:
     """Return what these orders, oldest first, say together."""
-    there: Row | None = None
-    last_version = 0
-    for row in orders:
-        if state_of(row) is not OrderState.SENT:
-            continue
-        if is_content(row):
-            there = None if GONE_THERE in rows.pairs_of(row["receipt"]) else row
-            last_version = max(last_version, rows.as_int(row["version"]))
-        elif row["kind"] == OrderKind.DMP_DELETE:
-            there = None
-    return Standing(settled=all(state_of(row) in TERMINAL for row in orders), there=there, last_version=last_version)
+    sent = [row for row in orders if state_of(row) is OrderState.SENT]
+    there = version_there([rows.order_of(row) for row in sent])
+    return Standing(
+        settled=all(state_of(row) in TERMINAL for row in orders),
+        there=None if there is None else next(row for row in sent if row["order_id"] == there.order_id),
+        last_version=max((rows.as_int(row["version"]) for row in sent if is_content(row)), default=0),
+    )
 
 
 def linked(row: Row, earlier: Sequence[Row]) -> Row:

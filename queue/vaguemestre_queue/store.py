@@ -47,6 +47,7 @@ from vaguemestre_queue import (
     relations,
     rows,
     scheduling,
+    selecting,
     setaside,
     strikes,
     timekeeping,
@@ -222,23 +223,7 @@ class Store(FactStore, TallyStore):
 
     async def orders(self, selection: OrderFilter) -> Sequence[Order]:
         """Return the orders selected, newest first."""
-        where: list[str] = []
-        params: list[Value] = []
-        for column, value in (
-            ("client_id", selection.client_id),
-            ("client_ref", selection.client_ref),
-            ("professional", selection.professional),
-        ):
-            if value is not None:
-                where.append(f"{column} = ?")
-                params.append(value)
-        if selection.states is not None:
-            where.append(f"state IN ({', '.join('?' for _ in selection.states)})")
-            params.extend(sorted(state.value for state in selection.states))
-        if selection.after is not None:
-            where.append("seq < (SELECT seq FROM orders WHERE order_id = ?)")
-            params.append(selection.after)
-        condition = f"WHERE {' AND '.join(where)} " if where else ""
+        condition, params = selecting.condition(selection)
         found = await self._read(f"{rows.SELECT} {condition}ORDER BY seq DESC LIMIT ?", [*params, selection.limit])
         return [self._shown(cells) for cells in found]
 

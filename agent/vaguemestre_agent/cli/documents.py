@@ -17,6 +17,7 @@ from vaguemestre_agent.cli.connection import add_actor_options, ask
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.orders import STATUSES, describe, situation
 from vaguemestre_agent.localapi.firstpairing import write_private
+from vaguemestre_api import wire_documents
 from vaguemestre_api.client import DocumentBody
 from vaguemestre_api.client_facts import BatchEntry
 from vaguemestre_api.jsontypes import Json, JsonObject, JsonRefused, parse_object
@@ -38,6 +39,26 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 
 
+# The whole document, in words.
+_PRESENCE: Final[Mapping[str, str]] = {
+    "none": "Rien au DMP.",
+    "there": "Au DMP",
+    "deleted": "Supprimé du DMP.",
+    "unknown": "On ne sait pas encore ce qui est au DMP",
+}
+_WISHES: Final[Mapping[str, str]] = {
+    "feeding": "Envoi :",
+    "correction": "Correction :",
+    "deletion": "Suppression :",
+    "visibility": "Visibilité :",
+}
+_PROGRESS: Final[Mapping[str, str]] = {
+    "waiting": "en attente",
+    "doubtful": "issue pas encore connue",
+    "refused": "refusé",
+    "stopped": "arrêté",
+    "body_needed": "contenu à déposer de nouveau",
+}
 # What becomes of a deletion or of a change of visibility, in words.
 _DELETION: Final[Mapping[str, str]] = {
     "accepted": "La suppression du DMP est demandée ; elle peut être annulée jusqu'à son départ.",
@@ -188,9 +209,21 @@ def _batch_entry(item: Json, folder: Path) -> BatchEntry:
 def _show(arguments: argparse.Namespace, console: Console) -> int:
     document = ask(arguments, lambda client: client.document(arguments.client_ref))
     lines = [f"{document.client_ref} : {STATUSES.get(document.status, document.status)}"]
+    lines.append(f"  {_PRESENCE.get(document.presence, document.presence)}{_version(document.there)}")
+    lines += [
+        f"  {_WISHES.get(item.wish, item.wish)} {_PROGRESS.get(item.progress, item.progress)}"
+        for item in document.under_way
+    ]
     lines += [f"  {order.order_id}  version {order.version}  {situation(order)}" for order in document.orders]
     console.give(document, "\n".join(lines))
     return Exit.OK
+
+
+def _version(there: wire_documents.DocumentThere | None) -> str:
+    if there is None:
+        return ""
+    seen = "changement de visibilité en doute" if there.visibility is None else ", ".join(there.visibility)
+    return f" : version {there.version}, {there.unique_id}" + (f", {seen}" if seen else "")
 
 
 def _delete(arguments: argparse.Namespace, console: Console) -> int:

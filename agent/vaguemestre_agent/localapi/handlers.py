@@ -98,14 +98,7 @@ async def put_document(call: Call) -> Answer:
 async def get_document(call: Call) -> Answer:
     """Where a document is, with its orders."""
     client_ref = call.path["client_ref"]
-    orders = await call.backend.document_orders(call.caller, client_ref)
-    statuses = await call.backend.reconcile(call.caller, [client_ref])
-    document = wire.Document(
-        client_ref=client_ref,
-        status=statuses[client_ref],
-        orders=tuple(mapping.order_to_wire(order) for order in orders),
-    )
-    return Answer(content=document)
+    return Answer(content=mapping.document_to_wire(await call.backend.document_orders(call.caller, client_ref)))
 
 
 async def list_orders(call: Call) -> Answer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vaguemestre_agent.localapi import backend as asked
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_documents
 from vaguemestre_api.messages import fill, message
+from vaguemestre_core.document_state import document_state
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.records import Actor, Authority, Client, LedgerEntry, Order, ProductProfile
 
@@ -64,6 +67,31 @@ def order_to_wire(order: Order, title: str | None = None) -> wire.Order:
         receipt=dict(order.receipt),
         revision=order.revision,
         title=title,
+    )
+
+
+def document_to_wire(orders: Sequence[Order]) -> wire_documents.Document:
+    """Return a document from all its orders, newest first."""
+    state = document_state(orders[::-1])
+    there = state.there
+    return wire_documents.Document(
+        client_ref=orders[0].client_ref,
+        status=state.word.value,
+        presence=state.presence.value,
+        there=None
+        if there is None
+        else wire_documents.DocumentThere(
+            order_id=there.order_id,
+            unique_id=there.unique_id,
+            version=there.version,
+            visibility=None if there.visibility is None else tuple(sorted(there.visibility)),
+            since=there.since,
+        ),
+        under_way=tuple(
+            wire_documents.UnderWay(wish=item.wish.value, progress=item.progress.value, order_id=item.order_id)
+            for item in state.under_way
+        ),
+        orders=tuple(order_to_wire(order) for order in orders),
     )
 
 

@@ -12,31 +12,14 @@ from vaguemestre_agent.services.dispatch import guards_of
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
+from vaguemestre_core.document_state import document_state
 from vaguemestre_core.errors import Conflict, Forbidden, NotFound
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.ports import ClockPort, StorePort
 from vaguemestre_core.records import Actor, CancelAnswer, Client, Order, OrderFilter, OrderPatch, PersonVerdict, Scope
 
-# What a client's own reference has become, in the client's words (POST /v1/reconcile).
-RECONCILED: Final[Mapping[OrderState, str]] = {
-    OrderState.PREPARING: "waiting",
-    OrderState.PREPARATION_FAILED: "refused",
-    OrderState.DEFERRED: "waiting",
-    OrderState.READY: "waiting",
-    OrderState.OFFERED: "waiting",
-    OrderState.ENTRUSTED: "waiting",
-    OrderState.CLAIMED: "waiting",
-    OrderState.SENDING: "waiting",
-    OrderState.IN_DOUBT: "doubtful",
-    OrderState.SENT: "sent",
-    OrderState.REJECTED: "refused",
-    OrderState.CANCELLED: "stopped",
-    OrderState.SUPERSEDED: "stopped",
-    OrderState.ABANDONED: "stopped",
-    OrderState.UNREADABLE: "body_needed",
-}
-
+_PAGE: Final = 100
 # What holds back in each state that is no wait, and the one thing that would let the order leave.
 _STATE_REASONS: Final[Mapping[OrderState, tuple[str, str]]] = {
     OrderState.PREPARING: ("BEING_PREPARED", "WAIT_FOR_PREPARATION"),
@@ -127,7 +110,7 @@ class OrderService:
         Raises:
             NotFound: DOCUMENT_UNKNOWN, or DOCUMENT_UNKNOWN_SINCE_RESTORE when nobody here can know.
         """
-        found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=100))
+        found = await self._of_document(client, client_ref)
         if not found:
             restored = self.store.recovery.restored_at is not None
             raise NotFound("DOCUMENT_UNKNOWN_SINCE_RESTORE" if restored else "DOCUMENT_UNKNOWN")
@@ -264,6 +247,18 @@ class OrderService:
         absent = "unknown" if self.store.recovery.restored_at is None else "unknown_since_restore"
         answer: dict[str, str] = {}
         for client_ref in client_refs:
-            found = await self.store.orders(OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=1))
-            answer[client_ref] = RECONCILED[found[0].state] if found else absent
+            found = await self._of_document(client, client_ref)
+            answer[client_ref] = document_state(found[::-1]).word.value if found else absent
         return answer
+
+    async def _of_document(self, client: Client, client_ref: str) -> list[Order]:
+        """Return all the orders of a document, newest first: what it is depends on each of them."""
+        selection = OrderFilter(client_id=client.client_id, client_ref=client_ref, limit=_PAGE)
+        found = list(await self.store.orders(selection))
+        while len(found) % _PAGE == 0 and found and (page := await self.store.orders(_after(selection, found))):
+            found += page
+        return found
+
+
+def _after(selection: OrderFilter, found: Sequence[Order]) -> OrderFilter:
+    return replace(selection, after=found[-1].order_id)

@@ -1446,8 +1446,14 @@ namespace Vaguemestre
     {
         /// <summary>Référence chez le logiciel.</summary>
         public string ClientRef { get; set; }
-        /// <summary>Où il en est. Valeurs : unknown, unknown_since_restore, waiting, sent, doubtful, stopped, refused, body_needed.</summary>
+        /// <summary>Le document entier, en un mot : le même qu'au rapprochement. Valeurs : unknown, unknown_since_restore, waiting, sent, deleted, doubtful, stopped, refused, body_needed.</summary>
         public string Status { get; set; }
+        /// <summary>Ce que l'on sait du document au DMP : rien n'y est allé, il y est, il n'y est plus, ou une issue manque. Valeurs : none, there, deleted, unknown.</summary>
+        public string Presence { get; set; }
+        /// <summary>La dernière version connue au DMP. Si une issue manque (`unknown`), elle peut avoir changé.</summary>
+        public DocumentThere There { get; set; }
+        /// <summary>Ce qui est demandé et n'est pas fait, le plus ancien d'abord ; la dernière demande, si elle a été arrêtée.</summary>
+        public List<UnderWay> UnderWay { get; set; }
         public List<Order> Orders { get; set; }
 
         internal static Document FromJson(object value)
@@ -1457,6 +1463,9 @@ namespace Vaguemestre
             {
                 ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
                 Status = Get.Needed<string>(members, "status", Get.Text),
+                Presence = Get.Needed<string>(members, "presence", Get.Text),
+                There = Get.Maybe<DocumentThere>(members, "there", DocumentThere.FromJson),
+                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, UnderWay.FromJson)),
                 Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, Order.FromJson)),
             };
         }
@@ -1466,7 +1475,80 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "client_ref", ClientRef);
             Get.Put(members, "status", Status);
+            Get.Put(members, "presence", Presence);
+            Get.Put(members, "there", There);
+            Get.Put(members, "under_way", UnderWay);
             Get.Put(members, "orders", Orders);
+            return members;
+        }
+    }
+
+    /// <summary>Une version au DMP, d'après les issues que l'agent connaît.</summary>
+    public sealed class DocumentThere : IJsonModel
+    {
+        /// <summary>L'ordre qui l'y a mise.</summary>
+        public string OrderId { get; set; }
+        /// <summary>uniqueId, OID.</summary>
+        public string UniqueId { get; set; }
+        /// <summary>Version du document, à partir de 1.</summary>
+        public long Version { get; set; }
+        /// <summary>Codes de visibilité laissés par nos ordres ; nul tant qu'un changement est en doute. Le DMP rend lui-même visible après trois mois.</summary>
+        public List<string> Visibility { get; set; }
+        /// <summary>Depuis quand on l'y sait.</summary>
+        public string Since { get; set; }
+
+        internal static DocumentThere FromJson(object value)
+        {
+            var members = Get.Members(value, "DocumentThere");
+            return new DocumentThere
+            {
+                OrderId = Get.Needed<string>(members, "order_id", Get.Text),
+                UniqueId = Get.Needed<string>(members, "unique_id", Get.Text),
+                Version = Get.Needed<long>(members, "version", Get.Integer),
+                Visibility = Get.Maybe<List<string>>(members, "visibility", v => Get.Items<string>(v, Get.Text)),
+                Since = Get.Needed<string>(members, "since", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "order_id", OrderId);
+            Get.Put(members, "unique_id", UniqueId);
+            Get.Put(members, "version", Version);
+            Get.Put(members, "visibility", Visibility);
+            Get.Put(members, "since", Since);
+            return members;
+        }
+    }
+
+    /// <summary>Une demande qui n'est pas faite.</summary>
+    public sealed class UnderWay : IJsonModel
+    {
+        /// <summary>Envoi, correction, suppression, changement de visibilité. Valeurs : feeding, correction, deletion, visibility.</summary>
+        public string Wish { get; set; }
+        /// <summary>Attend, issue inconnue, refusée, arrêtée, contenu à redonner. Valeurs : waiting, doubtful, refused, stopped, body_needed.</summary>
+        public string Progress { get; set; }
+        /// <summary>Son ordre.</summary>
+        public string OrderId { get; set; }
+
+        internal static UnderWay FromJson(object value)
+        {
+            var members = Get.Members(value, "UnderWay");
+            return new UnderWay
+            {
+                Wish = Get.Needed<string>(members, "wish", Get.Text),
+                Progress = Get.Needed<string>(members, "progress", Get.Text),
+                OrderId = Get.Needed<string>(members, "order_id", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "wish", Wish);
+            Get.Put(members, "progress", Progress);
+            Get.Put(members, "order_id", OrderId);
             return members;
         }
     }

@@ -261,9 +261,39 @@ export interface DocumentAccepted {
 export interface Document {
   /** Référence chez le logiciel. */
   client_ref: string;
-  /** Où il en est. */
-  status: "unknown" | "unknown_since_restore" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {});
+  /** Le document entier, en un mot : le même qu'au rapprochement. */
+  status: "unknown" | "unknown_since_restore" | "waiting" | "sent" | "deleted" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {});
+  /** Ce que l'on sait du document au DMP : rien n'y est allé, il y est, il n'y est plus, ou une issue manque. */
+  presence: "none" | "there" | "deleted" | "unknown" | (string & {});
+  /** La dernière version connue au DMP. Si une issue manque (`unknown`), elle peut avoir changé. */
+  there: DocumentThere | null;
+  /** Ce qui est demandé et n'est pas fait, le plus ancien d'abord ; la dernière demande, si elle a été arrêtée. */
+  under_way: Array<UnderWay>;
   orders: Array<Order>;
+}
+
+/** Une version au DMP, d'après les issues que l'agent connaît. */
+export interface DocumentThere {
+  /** L'ordre qui l'y a mise. */
+  order_id: string;
+  /** uniqueId, OID. */
+  unique_id: string;
+  /** Version du document, à partir de 1. */
+  version: number;
+  /** Codes de visibilité laissés par nos ordres ; nul tant qu'un changement est en doute. Le DMP rend lui-même visible après trois mois. */
+  visibility: Array<string> | null;
+  /** Depuis quand on l'y sait. */
+  since: string;
+}
+
+/** Une demande qui n'est pas faite. */
+export interface UnderWay {
+  /** Envoi, correction, suppression, changement de visibilité. */
+  wish: "feeding" | "correction" | "deletion" | "visibility" | (string & {});
+  /** Attend, issue inconnue, refusée, arrêtée, contenu à redonner. */
+  progress: "waiting" | "doubtful" | "refused" | "stopped" | "body_needed" | (string & {});
+  /** Son ordre. */
+  order_id: string;
 }
 
 /** Une page d'ordres, le plus récent d'abord. */
@@ -349,7 +379,7 @@ export interface ReconcileRequest {
 
 /** État de chaque référence. */
 export interface Reconciliation {
-  documents: Record<string, "unknown" | "unknown_since_restore" | "waiting" | "sent" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {})>;
+  documents: Record<string, "unknown" | "unknown_since_restore" | "waiting" | "sent" | "deleted" | "doubtful" | "stopped" | "refused" | "body_needed" | (string & {})>;
 }
 
 /** Un dossier vient d'être ouvert ou fermé ; rien ne dit lequel. */

@@ -89,3 +89,29 @@ async def test_what_is_there_is_masked_by_an_order_of_its_own(lgc: Client, harne
 
     assert (same.answer, same.order.order_id, same.replayed) == ("done", sent.order_id, True)
     assert (answer.answer, answer.order.kind) == ("accepted", "dmp.visibility")
+
+
+@pytest.mark.req("SC.DMP/CONF.03")
+async def test_the_whole_document_is_told_not_its_last_order(lgc: Client, harness: ApiHarness) -> None:
+    first = (await lgc.put_document("cr-1", harness.document())).order
+    waiting = await lgc.document("cr-1")
+    await harness.make_sent(first.order_id)
+    correction = (await lgc.put_document("cr-1", harness.document("Corrigé"))).order
+    await lgc.cancel(correction.order_id)
+    kept = await lgc.document("cr-1")
+    deletion = (await lgc.delete_document("cr-1", "patient_request")).order
+    leaving = await lgc.document("cr-1")
+    await harness.make_sent(deletion.order_id)
+    deleted = await lgc.document("cr-1")
+
+    assert (waiting.status, waiting.presence, waiting.there) == ("waiting", "none", None)
+    assert (kept.status, kept.presence) == ("sent", "there")
+    assert kept.there is not None
+    assert (kept.there.order_id, kept.there.unique_id, kept.there.version) == (first.order_id, first.unique_id, 1)
+    assert kept.there.visibility == ()
+    assert [(item.wish, item.progress) for item in kept.under_way] == [("correction", "stopped")]
+    assert (leaving.status, leaving.presence) == ("waiting", "there")
+    assert [(item.wish, item.progress) for item in leaving.under_way] == [("deletion", "waiting")]
+    assert (deleted.status, deleted.presence, deleted.there) == ("deleted", "deleted", None)
+    assert deleted.under_way == ()
+    assert await lgc.reconcile(["cr-1"]) == {"cr-1": "deleted"}

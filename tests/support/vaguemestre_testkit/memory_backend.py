@@ -22,6 +22,7 @@ from vaguemestre_agent.localapi.backend import (
     Why,
 )
 from vaguemestre_core.changes import ChangeAccepted, DeletionMotive
+from vaguemestre_core.document_state import document_state
 from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreError
 from vaguemestre_core.facts import Care, FactView, KeptFacts, guard_input, keep
 from vaguemestre_core.guards import examine
@@ -60,17 +61,7 @@ from vaguemestre_testkit.memory_keeping import MemoryBackups, MemoryKeeping
 
 _UNDO_S: Final = 120.0
 _DELAY_S: Final = 900.0
-_STATUSES: Final[Mapping[OrderState, str]] = {
-    OrderState.SENT: "sent",
-    OrderState.SENDING: "doubtful",
-    OrderState.IN_DOUBT: "doubtful",
-    OrderState.REJECTED: "refused",
-    OrderState.PREPARATION_FAILED: "refused",
-    OrderState.CANCELLED: "stopped",
-    OrderState.SUPERSEDED: "stopped",
-    OrderState.ABANDONED: "stopped",
-    OrderState.UNREADABLE: "body_needed",
-}
+
 _VERDICTS: Final[Mapping[PersonVerdict, OrderEvent]] = {
     PersonVerdict.SENT: OrderEvent.RESOLVED_SENT,
     PersonVerdict.NOT_SENT: OrderEvent.RESOLVED_NOT_SENT,
@@ -270,7 +261,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
             wish = self._wishes.get((client.client_id, client_ref))
             if wish is None and Scope.ADMIN in client.scopes:
                 wish = next((item for (_, ref), item in self._wishes.items() if ref == client_ref), None)
-            statuses[client_ref] = "unknown" if wish is None else self._status(self._orders[wish.order_id])
+            statuses[client_ref] = "unknown" if wish is None else self._word(self._orders[wish.order_id])
         return statuses
 
     async def patient_context(self, client: Client, open_patient: bool, actor: Actor) -> int:
@@ -399,8 +390,9 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
             if Scope.ADMIN in client.scopes or order.client_id == client.client_id
         ]
 
-    def _status(self, order: Order) -> str:
-        return _STATUSES.get(order.state, "waiting")
+    def _word(self, wanted: Order) -> str:
+        orders = [order for order in self._orders.values() if order.document_id == wanted.document_id]
+        return document_state(orders).word.value
 
     def apply(self, order: Order, event: OrderEvent, actor: Actor) -> Order:
         state = next_state(order.state, event)

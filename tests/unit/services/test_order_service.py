@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_agent.services.orders import RECONCILED, OrderService
+from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_api.messages import catalogue
 from vaguemestre_core.errors import NotFound
 from vaguemestre_core.facts import FactView
@@ -156,4 +156,3 @@ async def test_reconciling_says_what_each_reference_became(tmp_path: Path) -> No
         "corrected": "waiting",
         "never seen": "unknown",
     }
-    assert set(RECONCILED) == set(OrderState)
