@@ -52,6 +52,10 @@ class PreparedDocument:
             raise InvalidInput("PREPARED_UNREADABLE")
         return cls(cda=container[end:], entry=entry_from_json(value))
 
+    def reference(self) -> PreparedDocument:
+        """Return the same without the CDA: enough to look the document up and to change it there, never to send it."""
+        return PreparedDocument(cda=b"", entry=self.entry)
+
     def ins(self) -> Ins | None:
         """Return the INS under which the document is filed, or None when it carries none."""
         value, oid = parse_cx(self.entry.patient_id)

@@ -1,14 +1,15 @@
-"""Sealed bodies of orders: what the client gave, what was built, and the lot's signature."""
+"""Sealed bodies of orders: what the client gave, what was built, the lot's signature, and what is left of them."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Final
 
-from vaguemestre_core.errors import Conflict, StoreError
+from vaguemestre_core.errors import Conflict, InvalidInput, StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import AGENT_ACTOR, Change, FrozenIds, Order
+from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_queue import given, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
@@ -18,6 +19,8 @@ from vaguemestre_queue.sealing import Envelope
 GIVEN: Final = "given"
 PREPARED: Final = "prepared"
 SIGNATURE: Final = "signature"
+# What remains of PREPARED once its days have passed, while the document is at the service; vouched for in its place.
+REFERENCE: Final = "reference"
 
 
 def fetch(connection: Connection, context: Context, order_id: OrderId, role: str) -> bytes | None:
@@ -29,7 +32,10 @@ def fetch(connection: Connection, context: Context, order_id: OrderId, role: str
     expected = row[f"{role}_digest"]
     if expected is None or expected == given.NONE:
         return None
-    found = connection.run("SELECT envelope FROM bodies WHERE order_id = ? AND role = ?", [order_id, role])
+    find = "SELECT envelope FROM bodies WHERE order_id = ? AND role = ?"
+    found = connection.run(find, [order_id, role])
+    if not found and role == PREPARED:
+        found = connection.run(find, [order_id, REFERENCE])
     if not found:
         raise StoreError("BODY_GONE")
     sealed = rows.as_bytes(found[0][0])
@@ -51,6 +57,24 @@ def keep(connection: Connection, context: Context, order_id: OrderId, role: str,
         ],
     )
     return {f"{role}_digest": envelope.digest}
+
+
+def reduce_to_reference(connection: Connection, context: Context, order_id: OrderId) -> Row | None:
+    """Put, in place of the built document, what a change of it needs; return the columns that vouch for it.
+
+    None, and nothing is changed, when there is no built document that opens.
+    """
+    try:
+        sealed = fetch(connection, context, order_id, PREPARED)
+        if sealed is None:
+            return None
+        reference = PreparedDocument.from_bytes(context.sealer.open(sealed)).reference()
+    except (StoreError, InvalidInput):
+        return None
+    envelope = context.sealer.seal(reference.to_bytes())
+    keep(connection, context, order_id, REFERENCE, envelope)
+    connection.run("DELETE FROM bodies WHERE order_id = ? AND role = ?", [order_id, PREPARED])
+    return {f"{PREPARED}_digest": envelope.digest}
 
 
 def save_prepared(

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Final
 
 from vaguemestre_core.errors import StoreError
-from vaguemestre_core.orders import TERMINAL, DocumentId
+from vaguemestre_core.orders import TERMINAL, DocumentId, OrderId
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.records import AGENT_ACTOR, Change
-from vaguemestre_queue import ledger, recovery, relations, rows, transitions
+from vaguemestre_queue import bodies, ledger, recovery, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -41,10 +41,21 @@ def kept_s(connection: Connection, clock: ClockPort) -> int:
 
 
 def mark_ended(connection: Connection, now_s: int) -> None:
-    """Remember since when orders that are over, and have bodies, were seen to be so."""
+    """Remember since when orders that are over, and have bodies, were seen to be so.
+
+    So too for deletions of documents of which a reference is kept: they carry nothing, and end its reason.
+    """
     connection.run(
         "INSERT INTO ended SELECT DISTINCT b.order_id, ? FROM bodies AS b JOIN orders AS o USING (order_id) "
-        f"WHERE o.state IN ({_OVER}) AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.order_id = b.order_id)",
+        f"WHERE b.role <> 'reference' AND o.state IN ({_OVER}) "
+        "AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.order_id = b.order_id)",
+        [now_s],
+    )
+    connection.run(
+        "INSERT INTO ended SELECT d.order_id, ? FROM orders AS d WHERE d.kind = 'dmp.delete' AND d.state = 'sent' "
+        "AND EXISTS (SELECT 1 FROM orders AS o JOIN bodies AS b USING (order_id) "
+        "WHERE o.document_id = d.document_id AND o.seq < d.seq AND b.role = 'reference') "
+        "AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.order_id = d.order_id)",
         [now_s],
     )
 
@@ -67,32 +78,67 @@ def destroy(connection: Connection, context: Context, days: int, batch: int, cha
     count = 0
     for cells in found:
         row, _ = rows.row_of(cells)
-        if not _is_over(connection, context, row):
+        orders = _ours(connection, context, row)
+        standing = relations.standing(orders)
+        if not orders or not standing.settled:
             connection.run("DELETE FROM ended WHERE order_id = ?", [row["order_id"]])  # counted anew
             continue
-        roles = destroy_bodies(connection, row)
-        detail = (("days", str(days)), ("roles", ",".join(roles)))
-        told(connection, context, row, "order.body_destroyed", detail, changes)
+        there = None if standing.there is None else standing.there["order_id"]
+        for other in orders:
+            if other["order_id"] not in {there, row["order_id"]}:
+                _drop_reference(connection, context, other, days, changes)
+        _let_go(connection, context, row, days, changes, is_there=row["order_id"] == there)
         count += 1
     return count
 
 
-def _is_over(connection: Connection, context: Context, row: Row) -> bool:
-    """Say whether all orders of the document are ours and over."""
+def _ours(connection: Connection, context: Context, row: Row) -> list[Row]:
+    """Return all orders of the document, or none when one of them is not ours."""
     try:
-        orders = relations.of_document(connection, context, DocumentId(rows.as_text(row["document_id"])))
+        return relations.of_document(connection, context, DocumentId(rows.as_text(row["document_id"])))
     except StoreError as error:
         if error.code != "ROW_NOT_AUTHENTIC":
             raise
-        return False
-    return relations.standing(orders).settled
+        return []
 
 
-def destroy_bodies(connection: Connection, row: Row) -> list[str]:
+def _let_go(
+    connection: Connection, context: Context, row: Row, days: int, changes: list[Change], *, is_there: bool
+) -> None:
+    """Destroy an order's bodies; of a version that is at the service, what a change of it needs is kept."""
+    order_id = OrderId(rows.as_text(row["order_id"]))
+    columns = bodies.reduce_to_reference(connection, context, order_id) if is_there else None
+    roles = destroy_bodies(connection, row, keep_reference=columns is not None)
+    if columns is None:
+        if roles:
+            _tell_destroyed(connection, context, row, days, roles, changes)
+        return
+    detail = (("days", str(days)), ("kept", bodies.REFERENCE), ("roles", ",".join([*roles, bodies.PREPARED])))
+    transitions.touch(connection, context, row, "order.body_destroyed", AGENT_ACTOR, changes, columns, detail)
+
+
+def _drop_reference(connection: Connection, context: Context, row: Row, days: int, changes: list[Change]) -> None:
+    """Destroy the reference of a version that is no longer at the service."""
+    where = "WHERE order_id = ? AND role = 'reference'"
+    if connection.run(f"SELECT 1 FROM bodies {where}", [row["order_id"]]):
+        connection.run(f"DELETE FROM bodies {where}", [row["order_id"]])
+        _tell_destroyed(connection, context, row, days, [bodies.REFERENCE], changes)
+
+
+def _tell_destroyed(
+    connection: Connection, context: Context, row: Row, days: int, roles: list[str], changes: list[Change]
+) -> None:
+    detail = (("days", str(days)), ("roles", ",".join(roles)))
+    told(connection, context, row, "order.body_destroyed", detail, changes)
+
+
+def destroy_bodies(connection: Connection, row: Row, *, keep_reference: bool = False) -> list[str]:
     """Delete an order's bodies and its mark; return the roles that were there. ``secure_delete`` overwrites them."""
     order_id = row["order_id"]
-    found = connection.run("SELECT role FROM bodies WHERE order_id = ? ORDER BY role", [order_id])
-    connection.run("DELETE FROM bodies WHERE order_id = ?", [order_id])
+    kept = bodies.REFERENCE if keep_reference else ""
+    where = "WHERE order_id = ? AND role <> ?"
+    found = connection.run(f"SELECT role FROM bodies {where} ORDER BY role", [order_id, kept])
+    connection.run(f"DELETE FROM bodies {where}", [order_id, kept])
     connection.run("DELETE FROM ended WHERE order_id = ?", [order_id])
     return [rows.as_text(role) for (role,) in found]
 

@@ -16,7 +16,7 @@ from typing import Final
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.keeping import Anchor
 from vaguemestre_core.orders import TERMINAL, OrderState
-from vaguemestre_queue import anchors, ledger, people, recovery, rows
+from vaguemestre_queue import anchors, bodies, ledger, people, recovery, rows
 from vaguemestre_queue.connection import Connection, SqliteConnection, map_error
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import APPLICATION_ID, schema_version
@@ -153,6 +153,8 @@ def _bodies_are_there(connection: Connection, row: rows.Row, *, may_be_gone: boo
     sealed = {rows.as_text(role): envelope for role, envelope in found}
     for role in ("given", "prepared", "signature"):
         expected, envelope = row[f"{role}_digest"], sealed.get(role)
+        if envelope is None and role == bodies.PREPARED:
+            envelope = sealed.get(bodies.REFERENCE)
         if envelope is None:
             if expected is not None and not may_be_gone:
                 return False

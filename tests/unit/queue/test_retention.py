@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +13,8 @@ import pytest
 
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId
+from vaguemestre_queue import retention
+from vaguemestre_queue.connection import SqliteConnection, SqlRow, Value
 from vaguemestre_queue.opening import DATABASE_FILE, open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
@@ -193,3 +195,34 @@ async def test_copies_left_by_a_migration_go_after_as_many_days(tmp_path: Path) 
         assert await store.keeping.destroy_copies(DAYS) == 2
         assert not copy.exists()
         assert not aside.exists()
+
+
+class Recorded(SqliteConnection):
+    """A connection that remembers what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked: list[tuple[str, Sequence[Value]]] = []
+
+    def run(self, sql: str, params: Sequence[Value] = ()) -> list[SqlRow]:
+        self.asked.append((sql, params))
+        return super().run(sql, params)
+
+
+async def test_a_pass_does_not_look_at_the_references_it_keeps(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with opened(tmp_path, clock) as store:
+        await sent(store, clock)
+    connection = Recorded(tmp_path / DATABASE_FILE)
+    try:
+        retention.mark_ended(connection, 1)
+        asked = list(connection.asked)
+        plans = [str(step[3]) for sql, params in asked for step in connection.run(f"EXPLAIN QUERY PLAN {sql}", params)]
+    finally:
+        connection.close()
+
+    assert len(asked) == 2
+    scans = [plan for plan in plans if plan.startswith("SCAN")]
+    assert len(scans) == 2, plans
+    assert "bodies_that_go" in scans[0], plans
+    assert "orders_deleting" in scans[1], plans

@@ -29,3 +29,7 @@ CREATE INDEX ledger_of_ends ON ledger (at_us) WHERE after IN ('sent', 'rejected'
 
 -- Which keys bodies are sealed to, without reading the bodies: a retired key is dropped when nothing needs it.
 CREATE INDEX bodies_sealed_to ON bodies (recipients);
+
+-- Bodies that go when their days have passed: the references of documents that are at the DMP stay, and are not looked at.
+CREATE INDEX bodies_that_go ON bodies (order_id) WHERE role <> 'reference';
+CREATE INDEX orders_deleting ON orders (document_id) WHERE kind = 'dmp.delete' AND state = 'sent';
