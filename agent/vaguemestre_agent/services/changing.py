@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from vaguemestre_agent.services.kept_documents import KeptDocuments
 from vaguemestre_core.changes import visibility_of
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderKind
 from vaguemestre_core.outcomes import Certainty, Outcome, Presence, ReferenceAnswer
-from vaguemestre_core.ports import DmpPort, SendingContext, StorePort
+from vaguemestre_core.ports import DmpPort, SendingContext
 from vaguemestre_core.records import Order
 
 _LOST = frozenset({"BODY_GONE", "BODY_UNREADABLE"})
@@ -22,7 +23,7 @@ _LOST = frozenset({"BODY_GONE", "BODY_UNREADABLE"})
 class ChangeExchanges:
     """Sends changes and looks up what became of them."""
 
-    store: StorePort
+    documents: KeptDocuments
     dmp: DmpPort
 
     async def send(
@@ -64,4 +65,4 @@ class ChangeExchanges:
         """Open the version that a change names. Raises StoreError BODY_GONE, BODY_UNREADABLE."""
         if order.predecessor is None:
             raise StoreError("BODY_GONE")  # of a restored store: it was never linked
-        return await self.store.prepared(order.predecessor)
+        return await self.documents.of(order.predecessor)

@@ -15,6 +15,7 @@ from datetime import timedelta
 from vaguemestre_agent.services.changing import ChangeExchanges
 from vaguemestre_agent.services.clockwatch import ClockWatch
 from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
+from vaguemestre_agent.services.kept_documents import KeptDocuments
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
@@ -122,7 +123,8 @@ class DispatchService:
         self._exchanges = Exchanges(store, sessions, clock)
         self._outages = outages
         self._strikes = Strikes(store, self._exchanges, outages, clock, limit=settings.strikes)
-        self._changing = ChangeExchanges(store=store, dmp=dmp)
+        self._documents = KeptDocuments(store=store, preparer=preparer, clock=clock)
+        self._changing = ChangeExchanges(documents=self._documents, dmp=dmp)
         self._settling_service = SettlingService(
             store,
             dmp,
@@ -134,7 +136,7 @@ class DispatchService:
             random,
             failpoints,
             retry,
-            preparer,
+            self._documents,
         )
         self._turns = Turns()
         self._clock_watch = ClockWatch(store, clock, evening)
@@ -376,7 +378,7 @@ class DispatchService:
         """Ask whether the version replaced is still there; build this one again without naming it when it is not."""
         assert order.predecessor is not None
         try:
-            before = await self._store.prepared(order.predecessor)
+            before = await self._documents.of(order.predecessor)
         except StoreError as error:
             if error.code in BODY_LOST:
                 return True  # its bytes are no longer kept: the service says at the sending

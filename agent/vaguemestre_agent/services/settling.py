@@ -9,24 +9,23 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, assert_never
+from typing import assert_never
 
 from vaguemestre_agent.services.changing import ChangeExchanges
 from vaguemestre_agent.services.doubts import DoubtAges
 from vaguemestre_agent.services.exchanges import Exchanges
+from vaguemestre_agent.services.kept_documents import KeptDocuments
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.strikes import Strikes
 from vaguemestre_core.breaker import Step
 from vaguemestre_core.changes import CHANGES
 from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.orders import OrderEvent, OrderKind, OrderState, WaitReason
+from vaguemestre_core.orders import OrderEvent, OrderState, WaitReason
 from vaguemestre_core.outcomes import Presence, ReferenceAnswer
 from vaguemestre_core.ports import (
     ClockPort,
     DmpPort,
     FailpointPort,
-    PreparationRefusal,
-    PreparerPort,
     RandomPort,
     SendingContext,
     StorePort,
@@ -36,7 +35,6 @@ from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_documents.prepared import PreparedDocument
 
 _log = logging.getLogger(__name__)
-_BUILT: Final = frozenset({OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE})  # of what was given
 FAULTS_OF_OURS = frozenset({"UNEXPECTED", "BODY_GONE", "BODY_UNREADABLE"})
 
 
@@ -55,7 +53,7 @@ class SettlingService:
         random: RandomPort,
         failpoints: FailpointPort,
         retry: RetryPolicy,
-        preparer: PreparerPort | None = None,
+        documents: KeptDocuments,
     ) -> None:
         self._store = store
         self._dmp = dmp
@@ -67,7 +65,7 @@ class SettlingService:
         self._random = random
         self._failpoints = failpoints
         self._retry = retry
-        self._preparer = preparer
+        self._documents = documents
         self._doubts = DoubtAges(clock)
 
     def know(self, order: Order) -> None:
@@ -99,7 +97,7 @@ class SettlingService:
         try:
             if order.kind in CHANGES:
                 return await self._changing.look_up(order, context)
-            prepared = await self._built(order)
+            prepared = await self._documents.of_order(order)
             answer = await self._dmp.look_up(prepared, context)
         except StoreError as error:
             return ReferenceAnswer(presence=Presence.UNKNOWN, code=error.code)
@@ -110,20 +108,6 @@ class SettlingService:
             # Nobody else knows the uniqueId that we drew: what is there is what our other self built of it.
             return replace(answer, presence=Presence.SAME)
         return answer
-
-    async def _built(self, order: Order) -> bytes:
-        """Return the document to ask about; one doubted before it was built here (a restore) is built for the question.
-
-        Raises:
-            StoreError: BODY_GONE, BODY_UNREADABLE, or the code of the refusal when it cannot be built.
-        """
-        if order.frozen_ids is not None or order.kind not in _BUILT or self._preparer is None:
-            return await self._store.prepared(order.order_id)
-        body = await self._store.body(order.order_id)
-        result = await self._preparer.prepare(order, body, self._clock.now())
-        if isinstance(result, PreparationRefusal):
-            raise StoreError(result.code)
-        return result.prepared
 
     async def _conclude_lookup(self, order: Order, answer: ReferenceAnswer, age_s: float) -> None:
         done = frozenset({"failure_code", "service_code", "waiting", "doubt_since_us", "next_attempt_at_us"})

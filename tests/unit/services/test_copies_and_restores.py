@@ -43,8 +43,14 @@ async def settled(practice: Office, orders: list[Order], *, rest: OrderState = S
             for _ in range(5):
                 await practice.real.last_line()
             states = [(await practice.now(order)).state for order in orders]
-            if practice.clock.boot_s() > end and set(states) == {rest}:
+            asked = rest is not S.IN_DOUBT or all([await was_asked_about(practice, order) for order in orders])
+            if practice.clock.boot_s() > end and set(states) == {rest} and asked:
                 return states
+
+
+async def was_asked_about(practice: Office, order: Order) -> bool:
+    """Say whether the service was asked what became of an order."""
+    return "order.looked_up" in await practice.kinds(order)
 
 
 async def deposits(practice: Office) -> list[Order]:
@@ -187,3 +193,28 @@ async def test_a_deletion_that_named_no_version_before_the_restore_is_asked_agai
 
     assert len(dmp.complete_bodies) == int(arrives)
     assert len(dmp.complete_changes) == int(arrives)
+
+
+@pytest.mark.parametrize("deletes", [True, False], ids=["deletion", "visibility"])
+async def test_what_was_found_without_having_been_built_here_can_be_changed(tmp_path: Path, deletes: bool) -> None:
+    state, kept, config = tmp_path / "state", tmp_path / "kept", tmp_path / "config"
+    clock, dmp = FakeClock(), ScriptedDmp()
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config)) as practice:
+        order = await practice.deposit("cr-1", change={"visibility": ["INVISIBLE_PATIENT"]})
+    shutil.copytree(state, kept)
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config), seed=2) as practice:
+        await settled(practice, [order])
+    for file in kept.iterdir():
+        (state / file.name).write_bytes(file.read_bytes())
+    async with office(state, clock=clock, keys=KEYS, dmp=dmp, surroundings=around(config), seed=3) as practice:
+        assert await settled(practice, [order]) == [S.SENT]
+        if deletes:
+            asked = await practice.backend.delete_document(
+                practice.client, "cr-1", DeletionMotive.FEEDING_ERROR, SECRETARY, None
+            )
+        else:
+            asked = await practice.backend.set_visibility(practice.client, "cr-1", frozenset(), SECRETARY, None)
+        await settled(practice, [asked.order])
+
+    assert len(dmp.complete_bodies) == 1
+    assert len(dmp.complete_changes) == 1
