@@ -106,8 +106,8 @@ class _Work:
     def show(self) -> ChangeAccepted:
         """Give the document exactly these visibility codes, before or after it leaves."""
         asked = self._request.visibility
-        deletion = self._open(OrderKind.DMP_DELETE)
-        if deletion is not None and state_of(deletion) is not OrderState.REJECTED:
+        # A deletion that a newer deposit followed ends the version before: this wish is about the newer one.
+        if self._open(OrderKind.DMP_DELETE) is not None and relations.is_being_deleted(self._orders):
             raise Conflict("DELETION_UNDER_WAY")
         wanted = relations.wanted(self._orders)
         if can(state_of(wanted), OrderEvent.SUPERSEDE):

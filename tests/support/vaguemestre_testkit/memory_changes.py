@@ -146,9 +146,11 @@ def show(kept: Kept, orders: Sequence[Order], visibility: frozenset[str], actor:
     ):
         if answer.refuses and not answer.passed:
             raise InvalidInput(answer.code, pointer="/visibility")
-    if _open(orders, OrderKind.DMP_DELETE) is not None:
-        raise Conflict("DELETION_UNDER_WAY")
     wanted = next(order for order in orders if order.kind not in CHANGES)
+    deletion = _open(orders, OrderKind.DMP_DELETE)
+    is_newer = deletion is not None and orders.index(wanted) < orders.index(deletion)
+    if deletion is not None and not (is_newer and can(wanted.state, OrderEvent.SUPERSEDE)):
+        raise Conflict("DELETION_UNDER_WAY")
     facts = facts_of_change(wanted.guard_facts, visibility, None)
     if can(wanted.state, OrderEvent.SUPERSEDE):
         if visibility_of(wanted.guard_facts) == visibility:

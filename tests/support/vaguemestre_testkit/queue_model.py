@@ -111,6 +111,21 @@ class StoreBesideModel(RuleBasedStateMachine):
             self.run(self.store.add_client(a_client(), DOCTOR))
         self.lives += 1
 
+    def stop_and_open(self, *, clean: bool, off_s: float | None = None) -> None:
+        """Stop cleanly, or leave as a killed process does: the files as they are at that instant; then begin again."""
+        image = {file: file.read_bytes() for file in self.folder.iterdir() if not file.name.endswith("-shm")}
+        self.run(self.stack.aclose())
+        if not clean:  # in place, so that the files stay the same ones: other files would be a copy's
+            for file in self.folder.iterdir():
+                if file not in image:
+                    file.unlink()
+            for file, content in image.items():
+                file.write_bytes(content)
+        self.stack = AsyncExitStack()
+        if off_s is not None:
+            self.clock.reboot(off_s)
+        self.open()
+
     def teardown(self) -> None:
         try:
             lines, _ = self.run(self.store.verify_ledger())

@@ -6,7 +6,6 @@ The model is small on purpose: it knows the table of transitions, holds, lanes a
 from __future__ import annotations
 
 import hashlib
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
@@ -357,18 +356,7 @@ class QueueMachine(StoreBesideModel):
     @rule(clean=st.booleans(), off_s=st.sampled_from((None, 10.0, 40_000.0)))
     def restart(self, clean: bool, off_s: float | None) -> None:
         """Stop cleanly, or leave as a killed process does: the files as they are at that instant."""
-        image = {file: file.read_bytes() for file in self.folder.iterdir() if not file.name.endswith("-shm")}
-        self.run(self.stack.aclose())
-        if not clean:  # in place, so that the files stay the same ones: other files would be a copy's
-            for file in self.folder.iterdir():
-                if file not in image:
-                    file.unlink()
-            for file, content in image.items():
-                file.write_bytes(content)
-        self.stack = AsyncExitStack()
-        if off_s is not None:
-            self.clock.reboot(off_s)
-        self.open()
+        self.stop_and_open(clean=clean, off_s=off_s)
         report = self.store.recovery
         assert report.previous_stop_clean is clean
         assert (report.incarnated, report.unauthenticated) == (0, 0)

@@ -154,3 +154,25 @@ async def test_what_was_stopped_or_cannot_be_opened_is_not_changed(tmp_path: Pat
         await store.cancel(again.order.order_id, DOCTOR)
         with pytest.raises(Conflict, match="DOCUMENT_NOT_THERE"):
             await store.accept_change(a_showing(clock, MASKED, order_id="order-v3"))
+
+
+@pytest.mark.req("SC.DMP/UX.51")
+async def test_what_is_given_again_behind_a_deletion_in_doubt_can_be_hidden(tmp_path: Path, clock: FakeClock) -> None:
+    async with opened(tmp_path, clock) as store:
+        await at_the_service(store, clock)
+        deletion = (await store.accept_change(a_deletion(clock))).order
+        await freeze(store)
+        await store.apply(deletion.order_id, E.SEND_NOW, DOCTOR)
+        await store.claim("dmp", ALL, clock.now())
+        await store.first_byte(deletion.order_id, None)
+        await store.apply(deletion.order_id, E.DOUBT, DOCTOR)
+        again = an_acceptance(clock, 2, client_ref="doc-1", content=b"anew")
+        await store.accept(replace(again, patient_key=an_acceptance(clock, 1).patient_key))
+        hidden = await store.accept_change(a_showing(clock, HIDDEN))
+
+        assert (hidden.answer, hidden.stopped) == (ChangeAnswer.CORRECTED, ("order-2",))
+        # Stopped again, it is the deletion that counts: nothing is left to hide.
+        stopped = await store.accept_change(a_deletion(clock, "order-d2"))
+        assert (stopped.order.order_id, stopped.stopped) == (deletion.order_id, (hidden.order.order_id,))
+        with pytest.raises(Conflict, match="DELETION_UNDER_WAY"):
+            await store.accept_change(a_showing(clock, MASKED, order_id="order-v2"))
