@@ -49,6 +49,7 @@ from vaguemestre_agent.paths import AgentPaths
 from vaguemestre_agent.patience import opened_or_explained
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
+from vaguemestre_agent.services.announcements import AnnouncementService
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
@@ -457,6 +458,9 @@ async def _running_services(
         sessions=sessions,
         keeping=keeping,
         indicators=IndicatorService(store=store, clock=parts.clock, zone=ZoneInfo(settings.deferral.zone)),
+        announcements=AnnouncementService(
+            store=store, clock=parts.clock, zone=ZoneInfo(settings.deferral.zone), settings=settings.announcements
+        ),
         backups=backups,
         clock=parts.clock,
         dispatch_wake=dispatch_wake,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar, get_type_hints
 
 from vaguemestre_agent.services.dispatch import DispatchSettings
+from vaguemestre_core.announcements import AnnouncementSettings
 from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
@@ -150,6 +151,7 @@ class Settings:
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
@@ -192,6 +194,7 @@ T = TypeVar(
     RetryPolicy,
     BreakerPolicy,
     RetentionSettings,
+    AnnouncementSettings,
     BackupSettings,
     DropFolderSettings,
 )

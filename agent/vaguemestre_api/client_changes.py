@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_documents
 from vaguemestre_api.jsontypes import Json
 
 T = TypeVar("T")
@@ -48,6 +48,10 @@ class ChangeCalls(ABC):
             headers=_key(idempotency_key),
             actor=actor,
         )
+
+    async def to_announce(self) -> wire_documents.Announcements:
+        """Return the documents hidden from the patient that are to announce, the oldest first."""
+        return await self._read("listAnnouncements", wire_documents.Announcements)
 
     async def set_visibility(
         self,

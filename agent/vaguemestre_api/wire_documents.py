@@ -1,4 +1,4 @@
-"""Wire models of whole documents: what is at the DMP, what is under way.
+"""Wire models of whole documents: what is at the DMP, what is under way, what is to announce to the patient.
 
 Owns shapes only, like ``vaguemestre_api.wire``.
 """
@@ -41,3 +41,33 @@ class Document:
     there: DocumentThere | None
     under_way: tuple[UnderWay, ...]
     orders: tuple[wire.Order, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A document hidden from the patient at the DMP, and the local days on which he is told and sees it."""
+
+    client_id: str
+    client_ref: str
+    order_id: str
+    unique_id: str
+    version: int
+    type_code: str
+    professional: str
+    since: datetime
+    age_days: int
+    announce_due: str
+    is_announce_due: bool
+    visible_due: str
+    is_visible_due: bool
+    under_way: tuple[UnderWay, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcements:
+    """What is to announce, the oldest first."""
+
+    documents: tuple[Announcement, ...]
+    count: int
+    announce_due_count: int
+    has_more: bool

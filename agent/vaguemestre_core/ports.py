@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from vaguemestre_core.announcements import HiddenPort
 from vaguemestre_core.changes import ChangeAccepted, ChangeRequest
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
@@ -120,7 +121,7 @@ class TallyPort(Protocol):
         """Return how many DMP operations ended between two instants, of one client or of all."""
 
 
-class StorePort(TallyPort, Protocol):
+class StorePort(TallyPort, HiddenPort, Protocol):
     """The persistent send queue. What a method returns is committed with synchronous=FULL."""
 
     async def accept(self, acceptance: Acceptance) -> Accepted:

@@ -57,6 +57,7 @@ from vaguemestre_queue.checkpoints import Checkpoints
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.factstore import FactStore
+from vaguemestre_queue.hidden import HiddenStore
 from vaguemestre_queue.keeping import StoreKeeping
 from vaguemestre_queue.memory import Memory
 from vaguemestre_queue.sealing import Envelope
@@ -67,7 +68,7 @@ from vaguemestre_queue.writer import Writer
 T = TypeVar("T")
 
 
-class Store(FactStore, TallyStore):
+class Store(FactStore, TallyStore, HiddenStore):
     """The send queue of one workstation. Made by ``vaguemestre_queue.opening.open_store``."""
 
     def __init__(

@@ -124,6 +124,9 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     for changing in (deleting, showing_to):
         changing.add_argument("--key", metavar="CLÉ", help="clé d'idempotence")
         add_actor_options(changing)
+    verbs.add_parser(
+        "to-announce", parents=[common], help="documents invisibles au patient, à lui annoncer, le plus ancien d'abord"
+    )
     checking = verbs.add_parser("check", parents=[common], help="vérifier un CDA, sans envoi")
     checking.add_argument("file", type=Path, metavar="CDA")
     checking.add_argument("--not-for-dmp", action="store_true", help="sans les règles propres au DMP")
@@ -138,6 +141,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         "show": _show,
         "delete": _delete,
         "visibility": _visibility,
+        "to-announce": _to_announce,
         "build": _build,
         "check": _check,
         "compare": _compare,
@@ -216,6 +220,23 @@ def _show(arguments: argparse.Namespace, console: Console) -> int:
     ]
     lines += [f"  {order.order_id}  version {order.version}  {situation(order)}" for order in document.orders]
     console.give(document, "\n".join(lines))
+    return Exit.OK
+
+
+def _to_announce(arguments: argparse.Namespace, console: Console) -> int:
+    found = ask(arguments, lambda client: client.to_announce())
+    rows = [
+        (
+            item.client_ref,
+            f"{item.age_days} j",
+            item.announce_due + (" (passé)" if item.is_announce_due else ""),
+            item.visible_due + (" (passé)" if item.is_visible_due else ""),
+            ", ".join(f"{_WISHES.get(u.wish, u.wish)} {_PROGRESS.get(u.progress, u.progress)}" for u in item.under_way),
+        )
+        for item in found.documents
+    ]
+    headers = ("DOCUMENT", "ÂGE", "PATIENT PRÉVENU LE", "VISIBLE LE", "DEMANDÉ")
+    console.give_table(found, headers, rows, "Aucun document invisible à annoncer.")
     return Exit.OK
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from vaguemestre_agent.localapi.announcementport import AnnouncementBackend
 from vaguemestre_agent.localapi.indicatorport import IndicatorBackend
 from vaguemestre_agent.localapi.keepingport import BackupBackend, KeepingBackend
 from vaguemestre_agent.services.facts import Delegation as Delegation
@@ -44,6 +45,10 @@ from vaguemestre_core.redaction import Secret
 
 class Backend(Protocol):
     """All that a route may ask. Methods raise the errors of ``vaguemestre_core.errors``; codes are in the catalogue."""
+
+    @property
+    def announcements(self) -> AnnouncementBackend:
+        """What the route of the documents to announce asks."""
 
     @property
     def indicators(self) -> IndicatorBackend:

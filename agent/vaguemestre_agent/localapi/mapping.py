@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vaguemestre_agent.localapi import backend as asked
 from vaguemestre_api import wire, wire_documents
 from vaguemestre_api.messages import fill, message
-from vaguemestre_core.document_state import document_state
+from vaguemestre_core.document_state import UnderWay, document_state
 from vaguemestre_core.guards import GuardAnswer
 from vaguemestre_core.records import Actor, Authority, Client, LedgerEntry, Order, ProductProfile
 
@@ -87,11 +87,16 @@ def document_to_wire(orders: Sequence[Order]) -> wire_documents.Document:
             visibility=None if there.visibility is None else tuple(sorted(there.visibility)),
             since=there.since,
         ),
-        under_way=tuple(
-            wire_documents.UnderWay(wish=item.wish.value, progress=item.progress.value, order_id=item.order_id)
-            for item in state.under_way
-        ),
+        under_way=under_way_to_wire(state.under_way),
         orders=tuple(order_to_wire(order) for order in orders),
+    )
+
+
+def under_way_to_wire(under_way: Sequence[UnderWay]) -> tuple[wire_documents.UnderWay, ...]:
+    """Return what is asked of a document and not done."""
+    return tuple(
+        wire_documents.UnderWay(wish=item.wish.value, progress=item.progress.value, order_id=item.order_id)
+        for item in under_way
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import changing, fact_handlers, handlers, indicators, keeping
+from vaguemestre_agent.localapi import announcing, changing, fact_handlers, handlers, indicators, keeping
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -58,6 +58,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("GET", "/v1/documents/{client_ref}", _R, "getDocument", handlers.get_document),
     ("DELETE", "/v1/documents/{client_ref}", _E, "deleteDocument", changing.delete_document),
     ("PUT", "/v1/documents/{client_ref}/visibility", _E, "setVisibility", changing.set_visibility),
+    ("GET", "/v1/announcements", _R, "listAnnouncements", announcing.list_announcements),
     ("GET", "/v1/orders", _R, "listOrders", handlers.list_orders),
     ("GET", "/v1/orders/{order_id}", _R, "getOrder", handlers.get_order),
     ("GET", "/v1/orders/{order_id}/why", _R, "explainOrder", handlers.explain_order),

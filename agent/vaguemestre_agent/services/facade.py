@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vaguemestre_agent.services.announcements import AnnouncementService
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
@@ -58,6 +59,7 @@ class AgentBackend:
     sessions: SessionService
     keeping: KeepingService
     indicators: IndicatorService
+    announcements: AnnouncementService
     backups: BackupService
     clock: ClockPort
     dispatch_wake: Wake

@@ -514,6 +514,12 @@ namespace Vaguemestre
             return ChangeAccepted.FromJson(Ask(Routes.SetVisibility, new Call().InPath("client_ref", clientRef).With(request), options));
         }
 
+        /// <summary>Documents invisibles au patient, à lui annoncer.</summary>
+        public Announcements ListAnnouncements(CallOptions options = null)
+        {
+            return Announcements.FromJson(Ask(Routes.ListAnnouncements, new Call(), options));
+        }
+
         /// <summary>Ordres visibles, le plus récent d'abord.</summary>
         public OrderPage ListOrders(IEnumerable<string> state = null, string clientRef = null, string professional = null, bool? titles = null, long? limit = null, string after = null, CallOptions options = null)
         {
@@ -689,6 +695,7 @@ namespace Vaguemestre
             internal static readonly Route PutDocument = new Route { Name = "putDocument", Method = "PUT", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200, 201 }, HasActor = true, TakesKey = true, IsRepeatable = true };
             internal static readonly Route DeleteDocument = new Route { Name = "deleteDocument", Method = "DELETE", Path = "/v1/documents/{client_ref}", Statuses = new[] { 200 }, HasActor = true, TakesKey = true, IsRepeatable = true };
             internal static readonly Route SetVisibility = new Route { Name = "setVisibility", Method = "PUT", Path = "/v1/documents/{client_ref}/visibility", Statuses = new[] { 200 }, HasActor = true, TakesKey = true, IsRepeatable = true };
+            internal static readonly Route ListAnnouncements = new Route { Name = "listAnnouncements", Method = "GET", Path = "/v1/announcements", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route ListOrders = new Route { Name = "listOrders", Method = "GET", Path = "/v1/orders", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route GetOrder = new Route { Name = "getOrder", Method = "GET", Path = "/v1/orders/{order_id}", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route ExplainOrder = new Route { Name = "explainOrder", Method = "GET", Path = "/v1/orders/{order_id}/why", Statuses = new[] { 200 }, IsRepeatable = true };
@@ -1549,6 +1556,115 @@ namespace Vaguemestre
             Get.Put(members, "wish", Wish);
             Get.Put(members, "progress", Progress);
             Get.Put(members, "order_id", OrderId);
+            return members;
+        }
+    }
+
+    /// <summary>Un document invisible au patient, au DMP, à annoncer.</summary>
+    public sealed class Announcement : IJsonModel
+    {
+        /// <summary>Logiciel qui l'a confié.</summary>
+        public string ClientId { get; set; }
+        /// <summary>Référence chez ce logiciel.</summary>
+        public string ClientRef { get; set; }
+        /// <summary>L'ordre qui a mis cette version au DMP.</summary>
+        public string OrderId { get; set; }
+        /// <summary>uniqueId de cette version, OID.</summary>
+        public string UniqueId { get; set; }
+        /// <summary>Version du document.</summary>
+        public long Version { get; set; }
+        /// <summary>Code du type de document.</summary>
+        public string TypeCode { get; set; }
+        /// <summary>PS_IdNat sous lequel il est parti.</summary>
+        public string Professional { get; set; }
+        /// <summary>Depuis quand il est au DMP.</summary>
+        public string Since { get; set; }
+        /// <summary>Jours depuis, au calendrier du poste.</summary>
+        public long AgeDays { get; set; }
+        /// <summary>Jour où le patient est prévenu qu'un tel document existe (un mois).</summary>
+        public string AnnounceDue { get; set; }
+        /// <summary>Ce jour est passé ou venu.</summary>
+        public bool IsAnnounceDue { get; set; }
+        /// <summary>Jour où le DMP le rend visible de lui-même (trois mois).</summary>
+        public string VisibleDue { get; set; }
+        /// <summary>Ce jour est passé ou venu.</summary>
+        public bool IsVisibleDue { get; set; }
+        /// <summary>Ce qui est demandé pour lui et n'est pas fait.</summary>
+        public List<UnderWay> UnderWay { get; set; }
+
+        internal static Announcement FromJson(object value)
+        {
+            var members = Get.Members(value, "Announcement");
+            return new Announcement
+            {
+                ClientId = Get.Needed<string>(members, "client_id", Get.Text),
+                ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
+                OrderId = Get.Needed<string>(members, "order_id", Get.Text),
+                UniqueId = Get.Needed<string>(members, "unique_id", Get.Text),
+                Version = Get.Needed<long>(members, "version", Get.Integer),
+                TypeCode = Get.Needed<string>(members, "type_code", Get.Text),
+                Professional = Get.Needed<string>(members, "professional", Get.Text),
+                Since = Get.Needed<string>(members, "since", Get.Text),
+                AgeDays = Get.Needed<long>(members, "age_days", Get.Integer),
+                AnnounceDue = Get.Needed<string>(members, "announce_due", Get.Text),
+                IsAnnounceDue = Get.Needed<bool>(members, "is_announce_due", Get.Boolean),
+                VisibleDue = Get.Needed<string>(members, "visible_due", Get.Text),
+                IsVisibleDue = Get.Needed<bool>(members, "is_visible_due", Get.Boolean),
+                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, UnderWay.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "client_id", ClientId);
+            Get.Put(members, "client_ref", ClientRef);
+            Get.Put(members, "order_id", OrderId);
+            Get.Put(members, "unique_id", UniqueId);
+            Get.Put(members, "version", Version);
+            Get.Put(members, "type_code", TypeCode);
+            Get.Put(members, "professional", Professional);
+            Get.Put(members, "since", Since);
+            Get.Put(members, "age_days", AgeDays);
+            Get.Put(members, "announce_due", AnnounceDue);
+            Get.Put(members, "is_announce_due", IsAnnounceDue);
+            Get.Put(members, "visible_due", VisibleDue);
+            Get.Put(members, "is_visible_due", IsVisibleDue);
+            Get.Put(members, "under_way", UnderWay);
+            return members;
+        }
+    }
+
+    /// <summary>Les documents à annoncer, le plus ancien d'abord.</summary>
+    public sealed class Announcements : IJsonModel
+    {
+        public List<Announcement> Documents { get; set; }
+        /// <summary>Leur nombre.</summary>
+        public long Count { get; set; }
+        /// <summary>Combien dont le mois est passé.</summary>
+        public long AnnounceDueCount { get; set; }
+        /// <summary>La limite est atteinte.</summary>
+        public bool HasMore { get; set; }
+
+        internal static Announcements FromJson(object value)
+        {
+            var members = Get.Members(value, "Announcements");
+            return new Announcements
+            {
+                Documents = Get.Needed<List<Announcement>>(members, "documents", v => Get.Items<Announcement>(v, Announcement.FromJson)),
+                Count = Get.Needed<long>(members, "count", Get.Integer),
+                AnnounceDueCount = Get.Needed<long>(members, "announce_due_count", Get.Integer),
+                HasMore = Get.Needed<bool>(members, "has_more", Get.Boolean),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "documents", Documents);
+            Get.Put(members, "count", Count);
+            Get.Put(members, "announce_due_count", AnnounceDueCount);
+            Get.Put(members, "has_more", HasMore);
             return members;
         }
     }

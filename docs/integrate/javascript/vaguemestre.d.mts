@@ -103,6 +103,8 @@ export class VaguemestreClient {
   deleteDocument(clientRef: string, query: { motive: "feeding_error" | "patient_request" | (string & {}) }, options?: CallOptions): Promise<ChangeAccepted>;
   /** Dire qui voit un document, avant son envoi ou après. */
   setVisibility(clientRef: string, request: VisibilityRequest, options?: CallOptions): Promise<ChangeAccepted>;
+  /** Documents invisibles au patient, à lui annoncer. */
+  listAnnouncements(options?: CallOptions): Promise<Announcements>;
   /** Ordres visibles, le plus récent d'abord. */
   listOrders(query?: { state?: Array<"preparing" | "preparation_failed" | "deferred" | "ready" | "offered" | "entrusted" | "claimed" | "sending" | "in_doubt" | "sent" | "rejected" | "cancelled" | "superseded" | "abandoned" | "unreadable" | (string & {})>; client_ref?: string; professional?: string; titles?: boolean; limit?: number; after?: string }, options?: CallOptions): Promise<OrderPage>;
   /** Un ordre. */
@@ -294,6 +296,49 @@ export interface UnderWay {
   progress: "waiting" | "doubtful" | "refused" | "stopped" | "body_needed" | (string & {});
   /** Son ordre. */
   order_id: string;
+}
+
+/** Un document invisible au patient, au DMP, à annoncer. */
+export interface Announcement {
+  /** Logiciel qui l'a confié. */
+  client_id: string;
+  /** Référence chez ce logiciel. */
+  client_ref: string;
+  /** L'ordre qui a mis cette version au DMP. */
+  order_id: string;
+  /** uniqueId de cette version, OID. */
+  unique_id: string;
+  /** Version du document. */
+  version: number;
+  /** Code du type de document. */
+  type_code: string;
+  /** PS_IdNat sous lequel il est parti. */
+  professional: string;
+  /** Depuis quand il est au DMP. */
+  since: string;
+  /** Jours depuis, au calendrier du poste. */
+  age_days: number;
+  /** Jour où le patient est prévenu qu'un tel document existe (un mois). */
+  announce_due: string;
+  /** Ce jour est passé ou venu. */
+  is_announce_due: boolean;
+  /** Jour où le DMP le rend visible de lui-même (trois mois). */
+  visible_due: string;
+  /** Ce jour est passé ou venu. */
+  is_visible_due: boolean;
+  /** Ce qui est demandé pour lui et n'est pas fait. */
+  under_way: Array<UnderWay>;
+}
+
+/** Les documents à annoncer, le plus ancien d'abord. */
+export interface Announcements {
+  documents: Array<Announcement>;
+  /** Leur nombre. */
+  count: number;
+  /** Combien dont le mois est passé. */
+  announce_due_count: number;
+  /** La limite est atteinte. */
+  has_more: boolean;
 }
 
 /** Une page d'ordres, le plus récent d'abord. */

@@ -278,6 +278,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.setVisibility, { path: { client_ref: clientRef }, request }, options);
   }
 
+  /** Documents invisibles au patient, à lui annoncer. */
+  listAnnouncements(options = {}) {
+    return this.#call(ROUTES.listAnnouncements, {}, options);
+  }
+
   /** Ordres visibles, le plus récent d'abord. */
   listOrders(query = {}, options = {}) {
     return this.#call(ROUTES.listOrders, { query }, options);
@@ -565,6 +570,7 @@ const ROUTES = {
   putDocument: { name: "putDocument", method: "PUT", path: "/v1/documents/{client_ref}", statuses: [200, 201], answer: "model", actor: true, key: true, repeatable: true },
   deleteDocument: { name: "deleteDocument", method: "DELETE", path: "/v1/documents/{client_ref}", statuses: [200], answer: "model", actor: true, key: true, repeatable: true },
   setVisibility: { name: "setVisibility", method: "PUT", path: "/v1/documents/{client_ref}/visibility", statuses: [200], answer: "model", actor: true, key: true, repeatable: true },
+  listAnnouncements: { name: "listAnnouncements", method: "GET", path: "/v1/announcements", statuses: [200], answer: "model", repeatable: true },
   listOrders: { name: "listOrders", method: "GET", path: "/v1/orders", statuses: [200], answer: "model", repeatable: true },
   getOrder: { name: "getOrder", method: "GET", path: "/v1/orders/{order_id}", statuses: [200], answer: "model", repeatable: true },
   explainOrder: { name: "explainOrder", method: "GET", path: "/v1/orders/{order_id}/why", statuses: [200], answer: "model", repeatable: true },

@@ -115,3 +115,32 @@ async def test_the_whole_document_is_told_not_its_last_order(lgc: Client, harnes
     assert (deleted.status, deleted.presence, deleted.there) == ("deleted", "deleted", None)
     assert deleted.under_way == ()
     assert await lgc.reconcile(["cr-1"]) == {"cr-1": "deleted"}
+
+
+@pytest.mark.req("SC.DMP/UX.51")
+async def test_nothing_hidden_leaves_nothing_to_announce(lgc: Client, harness: ApiHarness) -> None:
+    order = (await lgc.put_document("cr-1", harness.document())).order
+    await harness.make_sent(order.order_id)
+    found = await lgc.to_announce()
+
+    assert (found.documents, found.count, found.announce_due_count, found.has_more) == ((), 0, 0, False)
+
+
+@pytest.mark.req("SC.DMP/UX.51", "SC.DMP/UX.14.BIS")
+async def test_what_was_sent_hidden_is_to_announce(lgc: Client, harness: ApiHarness) -> None:
+    await lgc.put_document("cr-1", harness.document())
+    hidden = (await lgc.set_visibility("cr-1", [HIDDEN])).order
+    assert (await lgc.to_announce()).count == 0
+    await harness.make_sent(hidden.order_id)
+    found = await lgc.to_announce()
+    (item,) = found.documents
+    sent = await lgc.order(hidden.order_id)
+
+    assert (found.count, found.announce_due_count, item.age_days) == (1, 0, 0)
+    assert (item.client_ref, item.order_id, item.unique_id) == ("cr-1", hidden.order_id, hidden.unique_id)
+    assert (item.since, item.under_way) == (sent.state_at, ())
+    assert item.announce_due < item.visible_due
+    await lgc.delete_document("cr-1", "patient_request")
+    assert [
+        (wish.wish, wish.progress) for listed in (await lgc.to_announce()).documents for wish in listed.under_way
+    ] == [("deletion", "waiting")]

@@ -54,6 +54,7 @@ from vaguemestre_core.records import (
 )
 from vaguemestre_core.redaction import Secret
 from vaguemestre_testkit import memory_changes
+from vaguemestre_testkit.memory_announcements import MemoryAnnouncements
 from vaguemestre_testkit.memory_facts import MemoryFacts, status_of
 from vaguemestre_testkit.memory_holds import MemoryHolds
 from vaguemestre_testkit.memory_indicators import MemoryIndicators
@@ -87,6 +88,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         self.kept_from = 1
         self.keeping = MemoryKeeping()
         self.indicators = MemoryIndicators()
+        self.announcements = MemoryAnnouncements(self._visible, lambda: self.now)
         self.backups = MemoryBackups()
         self.listeners: list[Callable[[Change], None]] = []
         self.lines: list[LedgerEntry] = []

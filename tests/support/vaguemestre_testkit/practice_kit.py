@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
+from vaguemestre_agent.services.announcements import AnnouncementService
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
@@ -34,6 +35,7 @@ from vaguemestre_agent.services.outages import Outages, outage_item
 from vaguemestre_agent.services.preparation import PreparationService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
+from vaguemestre_core.announcements import AnnouncementSettings
 from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralPolicy, evening_of
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
@@ -407,6 +409,9 @@ async def office(
                 store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
             ),
             sessions=sessions,
+            announcements=AnnouncementService(
+                store=store, clock=clock, zone=ZoneInfo("Europe/Paris"), settings=AnnouncementSettings()
+            ),
             indicators=IndicatorService(store=store, clock=clock, zone=ZoneInfo("Europe/Paris")),
             keeping=KeepingService(
                 store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.remembered

@@ -33,3 +33,7 @@ CREATE INDEX bodies_sealed_to ON bodies (recipients);
 -- Bodies that go when their days have passed: the references of documents that are at the DMP stay, and are not looked at.
 CREATE INDEX bodies_that_go ON bodies (order_id) WHERE role <> 'reference';
 CREATE INDEX orders_deleting ON orders (document_id) WHERE kind = 'dmp.delete' AND state = 'sent';
+
+-- Versions sent hidden from the patient, to announce within months.
+CREATE INDEX orders_hidden ON orders (state_at_us, client_id)
+  WHERE state = 'sent' AND kind IN ('dmp.submit', 'dmp.replace') AND instr(guard_facts, '"INVISIBLE_PATIENT"') > 0;
