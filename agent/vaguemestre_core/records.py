@@ -212,6 +212,7 @@ class Acceptance:
         title: display name for lists; sealed apart ("card").
         holds: what a person asks; the store adds those of the guards, in the transaction that makes the order.
         fact_version: version of the facts when the request came.
+        was_answered: answered before, when the keys were out of reach: its identifiers are already told.
     """
 
     client_id: ClientId
@@ -239,6 +240,7 @@ class Acceptance:
     boot_s: float
     boot_id: str
     other_patient_keys: tuple[Personal, ...] = ()
+    was_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ import struct
 
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, HoldKind, OrderEvent, OrderId, OrderState
-from vaguemestre_core.records import Acceptance, Accepted, Change, StoredBody, event_kind
-from vaguemestre_queue import facts, given, idempotency, ledger, relations, rows, transitions
+from vaguemestre_core.records import AGENT_ACTOR, Acceptance, Accepted, Change, StoredBody, event_kind
+from vaguemestre_queue import facts, given, idempotency, ledger, recovery, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.incarnation import RESTORED_AT
 from vaguemestre_queue.rows import Row
 from vaguemestre_queue.sealing import Envelope
 
@@ -43,7 +44,7 @@ def accept(
     connection: Connection, context: Context, acceptance: Acceptance, sealed: Envelope, changes: list[Change]
 ) -> Accepted:
     """Make the order durable, or replay. Raises Conflict IDEMPOTENCY_MISMATCH, DOCUMENT_OF_ANOTHER_PATIENT, …ERASED."""
-    by_key = _replayed_by_key(connection, context, acceptance)
+    by_key = _replayed_by_id(connection, context, acceptance) or _replayed_by_key(connection, context, acceptance)
     if by_key is not None:
         return by_key
     document = connection.run(
@@ -97,7 +98,29 @@ def accept(
         ),
     )
     changes.append(Change(entry=entry, order=order))
-    return Accepted(order=order, replayed=False, superseded=superseded)
+    if acceptance.was_answered and recovery.meta(connection, RESTORED_AT) is not None:
+        row = _doubted(connection, context, row, changes)
+    return Accepted(order=rows.order_of(row), replayed=False, superseded=superseded)
+
+
+def _doubted(connection: Connection, context: Context, row: Row, changes: list[Change]) -> Row:
+    """Doubt what was kept without keys in a store that has another self: that one may have taken it, and sent it."""
+    columns: Row = {"doubt_since_us": row["state_at_us"], "next_attempt_at_us": 0, "failure_code": "STORE_RESTORED"}
+    return transitions.transition(
+        connection, context, row, OrderEvent.INCARNATED, AGENT_ACTOR, changes, columns=columns
+    )
+
+
+def _replayed_by_id(connection: Connection, context: Context, acceptance: Acceptance) -> Accepted | None:
+    """Return what was kept without keys and is an order already, whatever has become of its document since."""
+    if not acceptance.was_answered:
+        return None
+    if not connection.run("SELECT 1 FROM orders WHERE order_id = ?", [acceptance.order_id]):
+        return None
+    row = transitions.load(connection, context, acceptance.order_id)
+    if (row["client_id"], row["request_digest"]) != (acceptance.client_id, acceptance.request_digest):
+        raise Conflict("IDEMPOTENCY_MISMATCH")
+    return Accepted(order=rows.order_of(row), replayed=True)
 
 
 def _replayed_by_key(connection: Connection, context: Context, acceptance: Acceptance) -> Accepted | None:

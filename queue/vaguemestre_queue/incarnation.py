@@ -143,8 +143,8 @@ def judge(connection: Connection, place: Place | None, beside: Marker | None, ou
         outside: the markers that others remember of it.
     """
     store_id = _meta(connection, STORE_ID)
-    if store_id is None:
-        return Standing.SAME  # a new file
+    if store_id is None:  # a new file, or one whose own description was lost: then it is of another life
+        return Standing.SAME if ledger.head(connection)[0] == 0 else Standing.RESTORED
     worst = (
         _against(connection, place, beside) if beside is not None and beside.store_id == store_id else Standing.RESTORED
     )

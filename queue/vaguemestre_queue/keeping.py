@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -21,6 +22,9 @@ from vaguemestre_queue.context import Context
 from vaguemestre_queue.writer import Writer
 
 ASIDE: Final = "aside-"  # folder of a store that a restoration put aside
+DAMAGED: Final = "damaged-"  # folder of a store that a salvage put aside
+# What else of a store may lie beside it: copies of migrations, and what a killed restoration or salvage left.
+_LEFT: Final = (f"{ASIDE}*", f"{DAMAGED}*", "salvage.tmp")
 _PAGE: Final = 1000
 Read = Callable[[str, Sequence[Value]], Awaitable[list[SqlRow]]]
 
@@ -59,12 +63,23 @@ class StoreKeeping:
         return frozenset(label for (cell,) in found for label, _ in rows.pairs_of(cell))
 
     async def destroy_copies(self, days: int) -> int:
-        """Remove copies of the database that have been there long enough."""
+        """Remove copies of the database that have been there long enough.
+
+        Raises:
+            StoreError: STORE_IO_ERROR, one cannot be removed; the others are gone.
+        """
+        stays: OSError | None = None
         count = 0
         for copy in await asyncio.to_thread(self._copies):
             if await self._is_old(copy.name, days):
-                await asyncio.to_thread(_remove, copy)
+                try:
+                    await asyncio.to_thread(_remove, copy)
+                except OSError as error:  # in use, or not ours to remove
+                    stays = error
+                    continue
                 count += 1
+        if stays is not None:
+            raise StoreError("STORE_IO_ERROR") from stays
         return count
 
     async def _is_old(self, name: str, days: int) -> bool:
@@ -77,7 +92,9 @@ class StoreKeeping:
 
     def _copies(self) -> list[Path]:
         folder = self._database.parent
-        return sorted([*folder.glob(f"{self._database.name}.before-*"), *folder.glob(f"{ASIDE}*")])
+        name = self._database.name
+        patterns = (f"{name}.before-*", f"{name}.restoring", *_LEFT)
+        return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
     async def erase(
         self, patient_keys: Sequence[Personal], waiting: WaitingChoice, reason: ErasureReason, actor: Actor
@@ -159,9 +176,7 @@ class StoreKeeping:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        for file in path.iterdir():
-            file.unlink()
-        path.rmdir()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from vaguemestre_queue.sealing import Sealer
 
 SALVAGED: Final = "salvaged"  # meta: JSON counts of the salvage that made this store
 LAST_LINE: Final = "last_line_us"  # meta: instant of the last ledger line before this opening
+FACT_VERSION: Final = "fact_version"  # meta: version of the newest fact
 KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
 
 
@@ -111,6 +112,7 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
     last_line = connection.run("SELECT at_us FROM ledger ORDER BY seq DESC LIMIT 1")
     if last_line:
         set_meta(connection, LAST_LINE, str(rows.as_int(last_line[0][0])))
+    _count_facts(connection)
     setaside.believe_again(connection, context)
     before = _quarantined(connection)
     unclaimed = doubtful = incarnated = 0
@@ -151,6 +153,13 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
     )
     changes.append(Change(entry=entry, order=None))
     return report
+
+
+def _count_facts(connection: Connection) -> None:
+    """Never count below a fact that is there: the newest word decides, also where the count was lost or set back."""
+    found = rows.as_int(connection.run("SELECT coalesce(max(version), 0) FROM facts")[0][0])
+    if found > int(meta(connection, FACT_VERSION) or "0"):
+        set_meta(connection, FACT_VERSION, str(found))
 
 
 def _incarnate(connection: Connection, context: Context, standing: Standing, changes: list[Change]) -> int:

@@ -21,12 +21,12 @@ from vaguemestre_queue import recovery, rows
 from vaguemestre_queue.connection import Connection, SqliteConnection, SqlRow, Value, transaction
 from vaguemestre_queue.database import open_database
 from vaguemestre_queue.files import flush_folder
+from vaguemestre_queue.keeping import DAMAGED
 from vaguemestre_queue.logcheck import is_damaged
 from vaguemestre_queue.opening import DATABASE_FILE, MARKER_FILE
 from vaguemestre_queue.sealing import Sealer, StoreKeys
 from vaguemestre_queue.soundness import faults
 
-ASIDE: Final = "damaged-"
 # Parents first. What points at a row that could not be read is given an empty one, or left out.
 _TABLES: Final = ("meta", "clients", "documents", "orders", "bodies", "idempotency", "facts", "ledger")
 _REST: Final = frozenset({"sqlite_sequence", "ended"})  # made anew
@@ -295,7 +295,7 @@ def _remember(fresh: Connection, made: Salvage) -> None:
 
 def _exchange(folder: Path, fresh: Path, now: datetime) -> Path:
     """Put the fresh file in place; the damaged ones, and the marker of their life, go aside."""
-    aside = folder / f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
+    aside = folder / f"{DAMAGED}{now:%Y%m%dT%H%M%SZ}"
     aside.mkdir(mode=0o700, exist_ok=True)
     database = folder / DATABASE_FILE
     shutil.copyfile(database, aside / DATABASE_FILE)

@@ -7,6 +7,7 @@ holds what the orders table shows in clear and no more. Source: docs/adr/0016.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -100,8 +101,8 @@ class Spool:
         self._state = state
 
     def heads(self) -> list[KeptHead]:
-        """Return the heads of what is kept, in order of arrival; a damaged one is left out."""
-        found = [head for path in self._paths() if (head := _head(path)) is not None]
+        """Return the heads of what is kept, in order of arrival; one that is damaged, or a copy, is left out."""
+        found = [head for path in self._paths() if (head := self._ours(path)) is not None]
         return sorted(found, key=lambda head: head.number)
 
     def count(self) -> int:
@@ -174,10 +175,31 @@ class Spool:
 
     def set_aside(self, head: KeptHead) -> None:
         """Keep apart an entry that cannot become an order: a person looks."""
+        self._put_aside(self._path(head))
+
+    def set_aside_rest(self) -> int:
+        """Keep apart what is no entry of ours (``heads`` left it out); return how many. What was being written goes.
+
+        Call it when nothing is being kept any more.
+        """
+        rest = [path for path in self._paths() if self._ours(path) is None]
+        for path in rest:
+            self._put_aside(path)
+        if self._folder.is_dir():
+            for path in self._folder.glob(f"*{_SUFFIX}.new"):
+                path.unlink(missing_ok=True)  # cut before it was whole: nobody was told that it was kept
+        return len(rest)
+
+    def _ours(self, path: Path) -> KeptHead | None:
+        """Return the head of an entry where we wrote it, or None."""
+        head = _head(path)
+        return head if head is not None and path == self._path(head) else None
+
+    def _put_aside(self, path: Path) -> None:
         aside = self._folder / ASIDE
         aside.mkdir(exist_ok=True, mode=0o700)
-        path = self._path(head)
-        path.replace(aside / path.name)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(aside / path.name)
 
 
 def _head(path: Path) -> KeptHead | None:

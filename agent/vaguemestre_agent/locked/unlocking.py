@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.intake import IntakeService
@@ -22,6 +23,8 @@ from vaguemestre_queue.sealing import Sealer
 from vaguemestre_queue.spool import KeptHead, Spool
 
 _log = logging.getLogger(__name__)
+# What is wrong with one entry, or with the document it is about: the others, and the agent, go on.
+_OF_ITS_OWN: Final = frozenset({"BODY_UNREADABLE", "ROW_NOT_AUTHENTIC", "DOCUMENT_NOT_AUTHENTIC"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +47,14 @@ class UnlockingService:
                 await self._set_aside(head, error.code)
                 continue
             except StoreError as error:
-                if error.code != "BODY_UNREADABLE":
+                if error.code not in _OF_ITS_OWN:
                     raise
                 await self._set_aside(head, error.code)
                 continue
             await asyncio.to_thread(self.spool.remove, head)
             done += 1
+        for _ in range(await asyncio.to_thread(self.spool.set_aside_rest)):
+            await self._told_aside("BODY_UNREADABLE")
         return done
 
     async def _accept(self, head: KeptHead) -> None:
@@ -75,9 +80,12 @@ class UnlockingService:
         await self.intake.put_document(client, upload)
 
     async def _set_aside(self, head: KeptHead, code: str) -> None:
+        await self._told_aside(code)
+        await asyncio.to_thread(self.spool.set_aside, head)
+
+    async def _told_aside(self, code: str) -> None:
         _log.error("unlocking.set_aside", extra={"code": code})
         await self.store.note("intake.set_aside", AGENT_ACTOR, detail=(("code", code),))
-        await asyncio.to_thread(self.spool.set_aside, head)
 
     def health_items(self) -> tuple[HealthItem, ...]:
         """Return an item when something kept could not become an order."""

@@ -101,6 +101,7 @@ class IntakeService:
             accepted_at=now if upload.kept is None else upload.kept.received_at,
             boot_s=self.clock.boot_s(),
             boot_id=self.clock.boot_id(),
+            was_answered=upload.kept is not None,
         )
 
 

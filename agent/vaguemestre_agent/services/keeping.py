@@ -58,6 +58,7 @@ class KeepingService:
             seen.contradiction = await self.store.contradiction(await self.outside())
             await self._destroy()
             await self.store.sign_head()
+            await self.store.destroy_copies(self.retention.days)
         except VaguemestreError as error:
             seen.trouble = error.code
             _log.error("keeping.pass_failed", extra={"code": error.code})
@@ -71,7 +72,6 @@ class KeepingService:
         while batch == settings.batch:
             batch = await self.store.destroy_ended(settings.days, settings.batch)
             count += batch
-        await self.store.destroy_copies(settings.days)
         self._seen.destroyed += count
         if count or self._seen.log_owed:
             self._seen.log_owed = not await self.store.empty_log()

@@ -226,3 +226,27 @@ async def test_a_pass_does_not_look_at_the_references_it_keeps(tmp_path: Path) -
     assert len(scans) == 2, plans
     assert "bodies_that_go" in scans[0], plans
     assert "orders_deleting" in scans[1], plans
+
+
+async def test_every_copy_of_a_store_ends_and_one_that_cannot_be_removed_spares_no_other(tmp_path: Path) -> None:
+    clock = FakeClock()
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "letter.txt").write_text("not ours")
+    async with opened(state, clock) as store:
+        for name in ("aside-20260101T000000Z", "damaged-20260101T000000Z", "salvage.tmp"):
+            (state / name / "inner").mkdir(parents=True)
+            (state / name / "queue.db").write_bytes(b"sealed bodies")
+        for name in (f"{DATABASE_FILE}.before-0002", f"{DATABASE_FILE}.restoring"):
+            (state / name).write_bytes(b"sealed bodies")
+        (state / "aside-1").symlink_to(elsewhere)  # never followed
+        await store.keeping.destroy_copies(DAYS)
+        clock.advance((DAYS - 1) * DAY_S)
+        assert await store.keeping.destroy_copies(DAYS) == 0
+        clock.advance(DAY_S)
+        assert await store.keeping.destroy_copies(DAYS) == 6
+        assert sorted(path.name for path in state.iterdir() if path.name.startswith(DATABASE_FILE)) == [
+            path for path in (DATABASE_FILE, f"{DATABASE_FILE}-shm", f"{DATABASE_FILE}-wal") if (state / path).exists()
+        ]
+        assert [path for path in state.iterdir() if path.is_dir()] == []
+    assert (elsewhere / "letter.txt").exists()

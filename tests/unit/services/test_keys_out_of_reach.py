@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,3 +199,70 @@ async def test_what_nobody_vouches_for_is_set_aside(tmp_path: Path, forgery: str
         assert [item.code for item in service.health_items()] == ["KEPT_SET_ASIDE"]
         assert (await practice.store.ledger(0))[-1].kind == "intake.set_aside"
     assert (Spool(tmp_path).count(), Spool(tmp_path).count_aside()) == (0, 1)
+
+
+async def test_what_an_older_folder_still_keeps_is_doubted_since_its_newer_self_may_have_sent_it(
+    tmp_path: Path,
+) -> None:
+    state, backup = tmp_path / "state", tmp_path / "backup"
+    client, secret = await paired(state)
+    backend = locked(state)
+    accepted = await backend.put_document(await backend.authenticate(client.client_id, secret, None), upload())
+    shutil.copytree(state, backup)
+    async with office(state, keys=KEYS, seed=2) as practice:
+        await unlocking(practice, state).accept_kept()
+    state.rename(tmp_path / "gone")
+    backup.rename(state)  # put back in its place, the entry with it
+    async with office(state, keys=KEYS, seed=3) as practice:
+        assert practice.store.recovery.restored_at is not None
+        assert await unlocking(practice, state).accept_kept() == 1
+        order = await practice.store.order(accepted.order.order_id)
+        assert (order.state, order.unique_id) == (OrderState.IN_DOUBT, accepted.order.unique_id)
+        assert order.failure_code == "STORE_RESTORED"
+
+
+async def test_an_entry_that_comes_back_after_its_correction_changes_nothing(tmp_path: Path) -> None:
+    client, secret = await paired(tmp_path)
+    backend = locked(tmp_path)
+    known = await backend.authenticate(client.client_id, secret, None)
+    first = await backend.put_document(known, upload())
+    (path,) = (tmp_path / FOLDER).glob("*.kept")
+    content = path.read_bytes()
+    corrected = await backend.put_document(known, upload(title="Corrigé"))
+    async with office(tmp_path, keys=KEYS, seed=2) as practice:
+        assert await unlocking(practice, tmp_path).accept_kept() == 2
+        path.write_bytes(content)  # a power cut undid its removal, or somebody put it back
+        await unlocking(practice, tmp_path).accept_kept()
+        orders = await practice.backend.document_orders(practice.client, "kept")
+        assert [order.order_id for order in orders] == [corrected.order.order_id, first.order.order_id]
+        assert Spool(tmp_path).count() == 0
+
+
+async def test_what_is_no_entry_is_set_aside_told_and_stops_nothing(tmp_path: Path) -> None:
+    client, secret = await paired(tmp_path)
+    backend = locked(tmp_path)
+    await backend.put_document(await backend.authenticate(client.client_id, secret, None), upload())
+    folder = tmp_path / FOLDER
+    (path,) = folder.glob("*.kept")
+    shutil.copy(path, path.with_name(f"{path.stem} - Copie.kept"))
+    (folder / "00000009-0000.kept").write_bytes(b"a sector went bad")
+    (folder / "00000010-0000.kept.new").write_bytes(b"cut while it was written")
+    async with office(tmp_path, keys=KEYS, seed=2) as practice:
+        service = unlocking(practice, tmp_path)
+        assert await service.accept_kept() == 1
+        assert [dict(item.params) for item in service.health_items()] == [{"count": 2}]
+    assert [entry.name for entry in folder.iterdir()] == ["aside"]
+
+
+async def test_one_document_with_an_altered_row_does_not_keep_the_agent_from_starting(tmp_path: Path) -> None:
+    client, secret = await paired(tmp_path)
+    backend = locked(tmp_path)
+    known = await backend.authenticate(client.client_id, secret, None)
+    await backend.put_document(known, upload("before", title="Autre"))
+    await backend.put_document(known, upload())
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as raw, raw:
+        raw.execute("UPDATE orders SET unique_id = '1.2.3'")
+    async with office(tmp_path, keys=KEYS, seed=2) as practice:
+        service = unlocking(practice, tmp_path)
+        assert await service.accept_kept() == 1
+        assert [item.code for item in service.health_items()] == ["KEPT_SET_ASIDE"]
