@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -45,16 +46,31 @@ ROUNDS = 60  # far more than any wish needs to come to its end
 UNDECIDED = frozenset({S.REJECTED})  # a person looks
 
 
+class Beginning(NamedTuple):
+    """How a day begins: a version at the service or not, one in doubt or none, and a change of them or none."""
+
+    is_there: bool = False
+    arrives: bool | None = None
+    then: OrderKind | None = None
+
+
+BEGINNINGS = (
+    Beginning(),
+    Beginning(is_there=True, then=K.DMP_VISIBILITY),
+    Beginning(is_there=True, then=K.DMP_DELETE),
+    Beginning(arrives=False, then=K.DMP_VISIBILITY),
+    Beginning(is_there=True, arrives=True, then=K.DMP_DELETE),
+)
+
+
 class ChangingMachine(StoreBesideModel):
     """A store and the truth of the service."""
 
-    @initialize(
-        is_there=st.booleans(),
-        arrives=st.sampled_from((None, False, True)),
-        then=st.sampled_from((None, K.DMP_DELETE, K.DMP_VISIBILITY)),
-    )
-    def begin(self, *, is_there: bool, arrives: bool | None, then: OrderKind | None) -> None:
-        """Begin with nothing, or what is at the service, or in doubt, or both; then perhaps with a change of it."""
+    beginning = Beginning()
+
+    @initialize()
+    def begin(self) -> None:
+        is_there, arrives, then = self.beginning
         self.open()
         self.truth = Truth()
         self.wishes: dict[str, Wish] = {}
@@ -63,7 +79,7 @@ class ChangingMachine(StoreBesideModel):
         self.asked: list[tuple[ChangeRequest, ChangeAccepted]] = []
         self.number = 0
         if is_there:
-            self.put(1, 0, (), keyed=False)
+            self.put(1, 0, ("INVISIBLE_PATIENT",), keyed=False)
             self.settle(0)
         if arrives is not None:
             self.put(1, 1, ("INVISIBLE_PATIENT",), keyed=False)
@@ -72,6 +88,13 @@ class ChangingMachine(StoreBesideModel):
             self.delete(1)
         elif then is K.DMP_VISIBILITY:
             self.show(1, ())
+
+    def teardown(self) -> None:
+        """End each day by letting everything come to its end."""
+        try:
+            self.settle(0)
+        finally:
+            super().teardown()
 
     def all(self) -> list[Order]:
         """Return the orders, oldest first."""
@@ -345,7 +368,7 @@ class ChangingMachine(StoreBesideModel):
 
 
 SETTINGS = settings(
-    max_examples=120,
+    max_examples=30,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -356,8 +379,14 @@ SETTINGS = settings(
 
 @pytest.mark.slow
 @pytest.mark.req("SC.DMP/CONF.03", "SC.DMP/UX.51", "DMP/va1.16")
-def test_the_service_holds_what_was_wished_last_and_nothing_leaves_too_early() -> None:
-    run_state_machine_as_test(ChangingMachine, settings=SETTINGS)
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_the_service_holds_what_was_wished_last_and_nothing_leaves_too_early(beginning: Beginning) -> None:
+    run_state_machine_as_test(beginning_with(beginning), settings=SETTINGS)
+
+
+def beginning_with(beginning: Beginning) -> type[ChangingMachine]:
+    """Return the machine whose days all begin so."""
+    return type("Machine", (ChangingMachine,), {"beginning": beginning})
 
 
 def test_the_machine_sees_a_change_linked_before_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,6 +416,11 @@ def test_the_machine_sees_a_doubt_taken_for_an_absence(monkeypatch: pytest.Monke
 
 def must_fail() -> None:
     """Say that the machine finds something wrong, without looking for the shortest way to it."""
-    hunting = settings(SETTINGS, phases=(Phase.generate,), report_multiple_bugs=False)
     with pytest.raises((AssertionError, VaguemestreError)):
-        run_state_machine_as_test(ChangingMachine, settings=hunting)
+        hunt()
+
+
+def hunt() -> None:
+    hunting = settings(SETTINGS, phases=(Phase.generate,), report_multiple_bugs=False)
+    for beginning in BEGINNINGS:
+        run_state_machine_as_test(beginning_with(beginning), settings=hunting)
