@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_facts
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.jsontypes import Json
 
@@ -30,8 +30,8 @@ class KeepingCalls(ABC):
         *,
         reason: str,
         waiting: str,
-        ins: wire.PatientId | None = None,
-        local_id: wire.PatientId | None = None,
+        ins: wire_facts.InsIdentifier | None = None,
+        local_id: wire_facts.LocalIdentifier | None = None,
         actor: wire.Actor | None = None,
     ) -> wire.ErasureReport:
         """Erase what is kept about a patient; ``waiting`` is ``refuse`` or ``cancel``."""

@@ -321,25 +321,6 @@ class Indicators:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PatientId:
-    """One identifier of a patient in its domain."""
-
-    value: str
-    oid: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRequest:
-    """Whose data to erase, why, and what becomes of what waits."""
-
-    reason: str
-    waiting: str
-    ins: PatientId | None = None
-    local_id: PatientId | None = None
-    actor: Actor | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureReport:
     """What an erasure did."""
 

@@ -37,6 +37,17 @@ class PatientIdentifiers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequest:
+    """Whose data to erase, why, and what becomes of what waits."""
+
+    reason: str
+    waiting: str
+    ins: InsIdentifier | None = None
+    local_id: LocalIdentifier | None = None
+    actor: wire.Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewWish:
     """A patient's wish, without its reason."""
 

@@ -14,7 +14,7 @@ from vaguemestre_core import facts as core
 from vaguemestre_core.errors import NotFound, StoreError
 from vaguemestre_core.facts import Fact, FactKind, FactsRecorded, FactSubject, FactView, IdentityEvent, NewFact
 from vaguemestre_core.guards import examine, holds_of
-from vaguemestre_core.orders import TERMINAL, DocumentId, HoldKind, OrderId, OrderState
+from vaguemestre_core.orders import TERMINAL, DocumentId, HoldKind, OrderId, OrderKind, OrderState
 from vaguemestre_core.records import Acceptance, Actor, Change, Client, Order
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue import ledger, relations, rows, transitions
@@ -326,6 +326,9 @@ def _there(connection: Connection, context: Context, document_id: DocumentId) ->
         if error.code != "ROW_NOT_AUTHENTIC":
             raise
         return []  # a person looks at the whole document first
+    deletions = (relations.state_of(row) for row in orders if row["kind"] == OrderKind.DMP_DELETE)
+    if any(state not in TERMINAL | {OrderState.REJECTED} for state in deletions):
+        return []  # a person has decided already
     there = relations.standing(orders).there
     doubtful = [row for row in orders if relations.is_content(row) and relations.state_of(row) in _MAY_BE_THERE]
     return [*([] if there is None else [there]), *doubtful]

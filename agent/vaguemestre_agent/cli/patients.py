@@ -12,7 +12,7 @@ from pathlib import Path
 from vaguemestre_agent.cli import patient_facts
 from vaguemestre_agent.cli.connection import add_actor_options, ask
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_api import wire
+from vaguemestre_api import wire_facts
 from vaguemestre_api.codec import WireError, from_json
 from vaguemestre_api.jsontypes import JsonRefused, parse_object
 from vaguemestre_core.errors import InvalidInput
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
         "--patient",
         type=Path,
         metavar="JSON",
-        help='fichier {"ins": {"value", "oid"}, "local_id": {"value", "oid"}}, l\'un ou les deux ; '
+        help='fichier {"ins": {"matricule", "oid"}, "local_id": {"value", "oid"}}, l\'un ou les deux ; '
         "défaut : entrée standard",
     )
     erasing.add_argument("--reason", required=True, choices=[reason.value for reason in ErasureReason])
@@ -66,12 +66,12 @@ def _erase(arguments: argparse.Namespace, console: Console) -> int:
     return Exit.REFUSED if report.on_their_way else Exit.OK
 
 
-def _request(path: Path | None, reason: str, waiting: str) -> wire.ErasureRequest:
+def _request(path: Path | None, reason: str, waiting: str) -> wire_facts.ErasureRequest:
     try:
         content = sys.stdin.read().encode() if path is None else path.read_bytes()
     except OSError:
         raise InvalidInput("FILE_UNREADABLE") from None
     try:
-        return from_json(wire.ErasureRequest, {**parse_object(content), "reason": reason, "waiting": waiting})
+        return from_json(wire_facts.ErasureRequest, {**parse_object(content), "reason": reason, "waiting": waiting})
     except (JsonRefused, WireError):
         raise InvalidInput("PATIENT_FILE_INVALID") from None

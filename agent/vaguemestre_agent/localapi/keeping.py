@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaguemestre_agent.localapi.calls import Answer, Call
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_facts
 from vaguemestre_api.codec import from_json
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.facts import patient_keys
@@ -13,9 +13,13 @@ from vaguemestre_core.keeping import ErasureReason, WaitingChoice
 
 async def erase_patient(call: Call) -> Answer:
     """Erase a patient known by INS, by local number, or both."""
-    request = from_json(wire.ErasureRequest, call.body)
+    request = from_json(wire_facts.ErasureRequest, call.body)
     # As INSi may have given it: the key of a number that is already filed here is not ours to dispute.
-    ins = None if request.ins is None else Ins(matricule=request.ins.value, oid=request.ins.oid, source=InsSource.INSI)
+    ins = (
+        None
+        if request.ins is None
+        else Ins(matricule=request.ins.matricule, oid=request.ins.oid, source=InsSource.INSI)
+    )
     local = None if request.local_id is None else LocalPatientId(value=request.local_id.value, oid=request.local_id.oid)
     keys = patient_keys(ins, local)
     if not keys:

@@ -2519,33 +2519,6 @@ namespace Vaguemestre
         }
     }
 
-    /// <summary>Un identifiant d'un patient dans son domaine.</summary>
-    public sealed class PatientId : IJsonModel
-    {
-        /// <summary>Matricule INS ou numéro local.</summary>
-        public string Value { get; set; }
-        /// <summary>OID du domaine.</summary>
-        public string Oid { get; set; }
-
-        internal static PatientId FromJson(object value)
-        {
-            var members = Get.Members(value, "PatientId");
-            return new PatientId
-            {
-                Value = Get.Needed<string>(members, "value", Get.Text),
-                Oid = Get.Needed<string>(members, "oid", Get.Text),
-            };
-        }
-
-        Dictionary<string, object> IJsonModel.ToJson()
-        {
-            var members = new Dictionary<string, object>();
-            Get.Put(members, "value", Value);
-            Get.Put(members, "oid", Oid);
-            return members;
-        }
-    }
-
     /// <summary>Effacement d'un patient. Un document est lié à l'identifiant avec lequel il a été donné : donnez les deux si le patient a eu les deux.</summary>
     public sealed class ErasureRequest : IJsonModel
     {
@@ -2553,8 +2526,8 @@ namespace Vaguemestre
         public string Reason { get; set; }
         /// <summary>Ce qui attend encore : tout refuser, ou l'annuler. Ce qui est en chemin est prié de s'arrêter, et son document reste. Valeurs : refuse, cancel.</summary>
         public string Waiting { get; set; }
-        public PatientId Ins { get; set; }
-        public PatientId LocalId { get; set; }
+        public InsIdentifier Ins { get; set; }
+        public LocalIdentifier LocalId { get; set; }
         public Actor Actor { get; set; }
 
         internal static ErasureRequest FromJson(object value)
@@ -2564,8 +2537,8 @@ namespace Vaguemestre
             {
                 Reason = Get.Needed<string>(members, "reason", Get.Text),
                 Waiting = Get.Needed<string>(members, "waiting", Get.Text),
-                Ins = Get.Maybe<PatientId>(members, "ins", PatientId.FromJson),
-                LocalId = Get.Maybe<PatientId>(members, "local_id", PatientId.FromJson),
+                Ins = Get.Maybe<InsIdentifier>(members, "ins", InsIdentifier.FromJson),
+                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", LocalIdentifier.FromJson),
                 Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
             };
         }

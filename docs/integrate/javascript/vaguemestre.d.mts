@@ -613,22 +613,14 @@ export interface Indicators {
   periods: Array<IndicatorPeriod>;
 }
 
-/** Un identifiant d'un patient dans son domaine. */
-export interface PatientId {
-  /** Matricule INS ou numéro local. */
-  value: string;
-  /** OID du domaine. */
-  oid: string;
-}
-
 /** Effacement d'un patient. Un document est lié à l'identifiant avec lequel il a été donné : donnez les deux si le patient a eu les deux. */
 export interface ErasureRequest {
   /** Motif : demande du patient, dossier transféré, saisi par erreur, plus utile. */
   reason: "patient_request" | "record_transferred" | "entered_by_mistake" | "no_longer_needed" | (string & {});
   /** Ce qui attend encore : tout refuser, ou l'annuler. Ce qui est en chemin est prié de s'arrêter, et son document reste. */
   waiting: "refuse" | "cancel" | (string & {});
-  ins?: PatientId;
-  local_id?: PatientId;
+  ins?: InsIdentifier;
+  local_id?: LocalIdentifier;
   actor?: Actor;
 }
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_api import wire
+from vaguemestre_api import wire_facts
 from vaguemestre_api.client import Client
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_testkit.api_harness import ApiHarness
 
-NOBODY = wire.PatientId(value="P-999", oid="1.2.250.1.999.9")
+NOBODY = wire_facts.LocalIdentifier(value="P-999", oid="1.2.250.1.999.9")
 
 
 async def test_erasing_is_for_administrators(lgc: Client, harness: ApiHarness, socket: Path) -> None:

@@ -34,6 +34,7 @@ from vaguemestre_core.redaction import Personal
 from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_queue.transitions import CAN_BE_HELD
+from vaguemestre_testkit.changes import a_deletion
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
 from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
@@ -185,6 +186,19 @@ async def test_a_replaced_version_is_not_proposed_and_a_doubtful_one_is(tmp_path
 
         recorded = await store.record_facts(of_patient(INS), [event("merged")], DOCTOR)
         assert [order.order_id for order in recorded.deletions] == [replacing.order_id, doubtful]
+
+
+@pytest.mark.parametrize(("is_stopped", "proposed"), [(False, 0), (True, 1)])
+async def test_one_whose_deletion_is_under_way_is_not_proposed(tmp_path: Path, is_stopped: bool, proposed: int) -> None:
+    clock = FakeClock()
+    async with opened(tmp_path, clock) as store:
+        await sent(store, clock, 1)
+        deletion = await store.accept_change(a_deletion(clock))
+        if is_stopped:
+            await store.cancel(deletion.order.order_id, DOCTOR)
+        recorded = await store.record_facts(of_patient(INS), [event("merged")], DOCTOR)
+
+    assert len(recorded.deletions) == proposed
 
 
 async def test_a_former_matricule_gets_the_event_and_is_then_another_person(tmp_path: Path) -> None:
