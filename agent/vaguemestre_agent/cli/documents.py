@@ -69,7 +69,7 @@ _DELETION: Final[Mapping[str, str]] = {
 _VISIBILITY: Final[Mapping[str, str]] = {
     "accepted": "Le changement de visibilité au DMP est demandé ; il peut être annulé jusqu'à son départ.",
     "waits": "L'issue de ce qui est parti n'est pas connue : le changement l'attend.",
-    "corrected": "La version qui attend partira avec cette visibilité ; une version déjà au DMP garde la sienne jusque-là.",
+    "corrected": "La version qui attend partira avec cette visibilité ; celle déjà au DMP garde la sienne jusque-là.",
     "done": "Le document a déjà cette visibilité.",
 }
 
