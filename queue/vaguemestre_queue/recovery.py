@@ -18,7 +18,7 @@ from typing import Final
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
 from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport, SalvageFacts
-from vaguemestre_queue import ledger, rows, scheduling, setaside, strikes, transitions
+from vaguemestre_queue import ledger, rows, scheduling, setaside, setback, strikes, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
@@ -118,6 +118,7 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
     unclaimed = doubtful = incarnated = 0
     if standing is not Standing.SAME:
         incarnated = _incarnate(connection, context, standing, changes)
+    doubtful += setback.look(connection, context, changes)
     now_us = rows.to_us(context.clock.now())
     for row in scheduling.moving(connection, context):
         columns: rows.Row = {}

@@ -11,7 +11,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
 from vaguemestre_core.turns import SendingRight
-from vaguemestre_queue import changing, ledger, relations, rows, setaside, transitions
+from vaguemestre_queue import changing, ledger, relations, rows, setaside, setback, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -69,6 +69,8 @@ def claim(
         for asked_now in (1, 0) if right.asked_first else (0, 1):
             while (row := _first_due(connection, context, service, right, asked_now, now, avoid)) is not None:
                 if setaside.hold_if_altered(connection, context, row, changes):
+                    continue
+                if not setback.goes_on(connection, context, row, changes):
                     continue
                 new = transitions.transition(
                     connection, context, row, OrderEvent.CLAIM, AGENT_ACTOR, changes, columns={"waiting": None}
@@ -147,7 +149,8 @@ def due(
         [rows.to_us(now), rows.to_us(now), boot_id, boot_s, limit],
     )
     for row in found:
-        transitions.transition(connection, context, row, OrderEvent.DUE, AGENT_ACTOR, changes)
+        if setback.goes_on(connection, context, row, changes):
+            transitions.transition(connection, context, row, OrderEvent.DUE, AGENT_ACTOR, changes)
     return len(found)
 
 
@@ -212,6 +215,7 @@ def preparing(
         "ORDER BY next_attempt_at_us, seq LIMIT ?",
         [rows.to_us(now), limit],
     )
+    found = [row for row in found if setback.goes_on(connection, context, row, changes)]
     linked = [_materialised(connection, context, row, changes) for row in found]
     return [rows.order_of(row) for row in linked if row is not None]
 

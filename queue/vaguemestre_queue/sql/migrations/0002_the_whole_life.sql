@@ -37,3 +37,6 @@ CREATE INDEX orders_deleting ON orders (document_id) WHERE kind = 'dmp.delete' A
 -- Versions sent hidden from the patient, to announce within months.
 CREATE INDEX orders_hidden ON orders (state_at_us, client_id)
   WHERE state = 'sent' AND kind IN ('dmp.submit', 'dmp.replace') AND instr(guard_facts, '"INVISIBLE_PATIENT"') > 0;
+
+-- The ledger's last word about an order: a row of the past, written back, is recognised by it (see setback.py).
+CREATE INDEX ledger_of_order ON ledger (order_id, seq) WHERE after IS NOT NULL;
