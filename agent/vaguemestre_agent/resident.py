@@ -9,7 +9,8 @@ import signal
 import sys
 
 from vaguemestre_agent.adapters.system.failpoints import from_environment
-from vaguemestre_agent.composition import Parts, running_agent
+from vaguemestre_agent.composition import running_agent
+from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.settings import Settings, load_settings
 

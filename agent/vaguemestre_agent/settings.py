@@ -22,6 +22,7 @@ from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_core.secondcopy import SecondCopySettings
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
 ENVIRONMENT_PREFIX: Final = "VAGUEMESTRE_"
@@ -153,6 +154,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    second_copy: SecondCopySettings = field(default_factory=SecondCopySettings)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
 
@@ -196,6 +198,7 @@ T = TypeVar(
     RetentionSettings,
     AnnouncementSettings,
     BackupSettings,
+    SecondCopySettings,
     DropFolderSettings,
 )
 

@@ -85,7 +85,7 @@ def _erase_document(
 ) -> int:
     count = 0
     for row, mac in _rows(connection, document_id):
-        count += len(retention.destroy_bodies(connection, row))
+        count += len(retention.destroy_bodies(connection, context, row))
         if rows.is_authentic(context.sealer, row, mac):  # one that is not keeps its forged row: nothing believes it
             detail = (("reason", reason.value),)
             transitions.touch(

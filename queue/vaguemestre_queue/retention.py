@@ -13,7 +13,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import TERMINAL, DocumentId, OrderId
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.records import AGENT_ACTOR, Change
-from vaguemestre_queue import bodies, ledger, recovery, relations, rows, transitions
+from vaguemestre_queue import bodies, copies, ledger, recovery, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -108,7 +108,7 @@ def _let_go(
     """Destroy an order's bodies; of a version that is at the service, what a change of it needs is kept."""
     order_id = OrderId(rows.as_text(row["order_id"]))
     columns = bodies.reduce_to_reference(connection, context, order_id) if is_there else None
-    roles = destroy_bodies(connection, row, keep_reference=columns is not None)
+    roles = destroy_bodies(connection, context, row, keep_reference=columns is not None)
     if columns is None:
         if roles:
             _tell_destroyed(connection, context, row, days, roles, changes)
@@ -132,14 +132,18 @@ def _tell_destroyed(
     told(connection, context, row, "order.body_destroyed", detail, changes)
 
 
-def destroy_bodies(connection: Connection, row: Row, *, keep_reference: bool = False) -> list[str]:
-    """Delete an order's bodies and its mark; return the roles that were there. ``secure_delete`` overwrites them."""
+def destroy_bodies(connection: Connection, context: Context, row: Row, *, keep_reference: bool = False) -> list[str]:
+    """Delete an order's bodies and its mark; return the roles that were there. ``secure_delete`` overwrites them.
+
+    Its copy in a second place goes at the next pass there.
+    """
     order_id = row["order_id"]
     kept = bodies.REFERENCE if keep_reference else ""
     where = "WHERE order_id = ? AND role <> ?"
     found = connection.run(f"SELECT role FROM bodies {where} ORDER BY role", [order_id, kept])
     connection.run(f"DELETE FROM bodies {where}", [order_id, kept])
     connection.run("DELETE FROM ended WHERE order_id = ?", [order_id])
+    copies.note_destroyed(connection, context, rows.as_text(order_id))
     return [rows.as_text(role) for (role,) in found]
 
 

@@ -19,7 +19,6 @@ from vaguemestre_core.changes import ChangeAccepted, ChangeRequest
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
-from vaguemestre_core.ports import PreparedBuild
 from vaguemestre_core.records import (
     AGENT_ACTOR,
     Acceptance,
@@ -27,22 +26,17 @@ from vaguemestre_core.records import (
     Actor,
     CancelAnswer,
     Change,
-    Client,
-    FrozenIds,
     LedgerEntry,
     Order,
     OrderFilter,
     OrderPatch,
     RecoveryReport,
-    StoredBody,
 )
 from vaguemestre_core.turns import SendingRight
 from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import (
-    bodies,
     changing,
     ledger,
-    people,
     recovery,
     relations,
     rows,
@@ -53,14 +47,16 @@ from vaguemestre_queue import (
     timekeeping,
     transitions,
 )
+from vaguemestre_queue.bodystore import BodyStore
 from vaguemestre_queue.checkpoints import Checkpoints
+from vaguemestre_queue.clientstore import ClientStore
 from vaguemestre_queue.connection import Connection, Value, map_error, transaction
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.copies import StoreCopies
 from vaguemestre_queue.factstore import FactStore
 from vaguemestre_queue.hidden import HiddenStore
 from vaguemestre_queue.keeping import StoreKeeping
 from vaguemestre_queue.memory import Memory
-from vaguemestre_queue.sealing import Envelope
 from vaguemestre_queue.soundness import Soundness
 from vaguemestre_queue.tallies import TallyStore
 from vaguemestre_queue.writer import Writer
@@ -68,7 +64,7 @@ from vaguemestre_queue.writer import Writer
 T = TypeVar("T")
 
 
-class Store(FactStore, TallyStore, HiddenStore):
+class Store(BodyStore, ClientStore, FactStore, TallyStore, HiddenStore):
     """The send queue of one workstation. Made by ``vaguemestre_queue.opening.open_store``."""
 
     def __init__(
@@ -99,6 +95,7 @@ class Store(FactStore, TallyStore, HiddenStore):
         )
         self._soundness = Soundness(database)
         self._keeping = StoreKeeping(context, self._writer, self._read, checkpoints, database)
+        self._copies = StoreCopies(context, self._writer, self._read)
 
     @property
     def recovery(self) -> RecoveryReport:
@@ -109,6 +106,11 @@ class Store(FactStore, TallyStore, HiddenStore):
     def keeping(self) -> StoreKeeping:
         """What keeps and lets go."""
         return self._keeping
+
+    @property
+    def copies(self) -> StoreCopies:
+        """What a second copy of the documents needs."""
+        return self._copies
 
     @property
     def store_id(self) -> str:
@@ -207,11 +209,6 @@ class Store(FactStore, TallyStore, HiddenStore):
         accepted = await self._write(lambda c, out: changing.accept(c, self._context, request, out))
         self._context.failpoints.hit("accept.durable")
         return accepted
-
-    async def _seal(self, body: bytes) -> Envelope:
-        if len(body) < 65536:
-            return self._context.sealer.seal(body)  # shorter than a thread hop
-        return await asyncio.to_thread(self._context.sealer.seal, body)
 
     # Reading
 
@@ -422,65 +419,3 @@ class Store(FactStore, TallyStore, HiddenStore):
     async def wait_for_authority(self, service: str, rights: Sequence[SendingRight]) -> int:
         """Mark what waits for an authority; return how many changed."""
         return await self._write(lambda c, out: scheduling.wait_for_authority(c, self._context, service, rights, out))
-
-    # Bodies
-
-    async def body(self, order_id: OrderId) -> StoredBody:
-        """Open what the client gave."""
-        return accepting.unframe(await self._open(order_id, bodies.GIVEN))
-
-    async def prepared(self, order_id: OrderId) -> bytes:
-        """Open the built document."""
-        return await self._open(order_id, bodies.PREPARED)
-
-    async def _open(self, order_id: OrderId, role: str) -> bytes:
-        sealed = await self._write(lambda c, _: bodies.fetch(c, self._context, order_id, role))
-        if sealed is None:
-            raise StoreError("BODY_GONE")
-        return await asyncio.to_thread(self._context.sealer.open, sealed)
-
-    async def signature(self, order_id: OrderId) -> bytes | None:
-        """Return the frozen signature document, or None when none was made yet."""
-        sealed = await self._write(lambda c, _: bodies.fetch(c, self._context, order_id, bodies.SIGNATURE))
-        return None if sealed is None else self._context.sealer.open(sealed)
-
-    async def save_prepared(self, order_id: OrderId, build: PreparedBuild, frozen_ids: FrozenIds) -> Order:
-        """Store the built document, freeze its identifiers and apply PREPARED, in one transaction."""
-        context = self._context
-        envelope = await self._seal(build.prepared)
-        context.failpoints.hit("prepare.built")
-        order = await self._write(
-            lambda c, out: bodies.save_prepared(c, context, order_id, build, envelope, frozen_ids, out)
-        )
-        context.failpoints.hit("applied.prepared")
-        return order
-
-    async def first_byte(self, order_id: OrderId, signature: bytes | None) -> Order:
-        """Commit SENDING (and the lot's signature, once) just before the first body byte."""
-        context = self._context
-        envelope = None if signature is None else context.sealer.seal(signature)
-        context.failpoints.hit("send.before_sending")
-        self._soundness.require_undamaged()
-        order = await self._write(lambda c, out: bodies.first_byte(c, context, order_id, envelope, out))
-        context.failpoints.hit("send.sending")
-        return order
-
-    # People
-
-    async def add_client(self, client: Client, actor: Actor) -> None:
-        """Keep a paired client."""
-        await self._write(lambda c, out: people.add_client(c, self._context, client, actor, out))
-
-    async def client(self, client_id: ClientId) -> Client:
-        """Return a client that is not revoked."""
-        found = await self._read(f"{people.SELECT_CLIENTS} WHERE client_id = ?", [client_id])
-        clients = [client for row in found if (client := people.client_of(self._context, row)) is not None]
-        return people.known(clients, client_id)
-
-    async def clients(self) -> Sequence[Client]:
-        """Return all clients, revoked ones too."""
-        return await self._write(lambda c, _: people.all_clients(c, self._context))
-
-    async def revoke_client(self, client_id: ClientId, actor: Actor) -> None:
-        """Revoke a client."""
-        await self._write(lambda c, out: people.revoke_client(c, self._context, client_id, actor, out))

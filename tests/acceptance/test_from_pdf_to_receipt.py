@@ -18,7 +18,7 @@ from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, load_keys
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.adapters.system.random import SystemRandom
-from vaguemestre_agent.composition import KEYS_FILE
+from vaguemestre_agent.parts import KEYS_FILE
 from vaguemestre_agent.practice.documents import DOCTOR, INS_TEST_OID, PATIENTS, tiny_pdf
 from vaguemestre_api import wire
 from vaguemestre_api.client import DocumentBody

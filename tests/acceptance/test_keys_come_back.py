@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_agent.composition import KEYS_FILE
+from vaguemestre_agent.parts import KEYS_FILE
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_testkit.acceptance_kit import living, pdf_document
 

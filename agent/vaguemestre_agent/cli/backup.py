@@ -19,7 +19,7 @@ from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.cli.connection import add_actor_options, ask
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.keys import stopped_agent
-from vaguemestre_agent.composition import key_store
+from vaguemestre_agent.parts import key_store
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.settings import Settings, load_settings
 from vaguemestre_core.errors import StoreError
@@ -114,7 +114,8 @@ def _restore(arguments: argparse.Namespace, console: Console, paths: AgentPaths,
     lines = [
         f"Remise en place : {_told(opened.facts)}.",
         "Au démarrage, ce qui n'était pas terminé sera vérifié au DMP avant tout nouvel envoi.",
-        "Sur un autre poste que celui de la sauvegarde : « vaguemestre keys adopt », si l'original est hors service.",
+        "Sur un autre poste, ou dans un autre dossier, cette file est une copie : rien de ce qu'elle contient ne part",
+        "avant « vaguemestre keys adopt », à faire seulement si l'original est hors service pour toujours.",
         "Demandez aux logiciels un rapprochement : ce qu'ils ont déposé depuis n'est pas dans la sauvegarde.",
         "Les effacements de patients demandés depuis sont à refaire.",
     ]

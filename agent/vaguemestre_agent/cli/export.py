@@ -20,7 +20,7 @@ from vaguemestre_agent.adapters.keystore.stores import present_keys
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_agent.composition import key_store
+from vaguemestre_agent.parts import key_store
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.settings import Settings, load_settings
 from vaguemestre_core.errors import InvalidInput, NotFound, StoreError

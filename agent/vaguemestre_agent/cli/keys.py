@@ -26,9 +26,10 @@ from vaguemestre_agent.adapters.keystore.stores import KeyStore, load_keys
 from vaguemestre_agent.adapters.system.failpoints import from_environment
 from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_agent.adapters.system.storelock import only_living_copy
+from vaguemestre_agent.cli import second_copy
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_agent.composition import Parts, key_store, surroundings
 from vaguemestre_agent.localapi.lock import AgentLock
+from vaguemestre_agent.parts import Parts, key_store, surroundings
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.settings import Settings, load_settings
 from vaguemestre_queue.opening import DATABASE_FILE, adopt_copy, require_keys_of
@@ -46,6 +47,8 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
     verbs.add_parser(
         "adopt", parents=[common], help="dire que cette copie de la file remplace l'original, hors service"
     )
+    copying = verbs.add_parser("second-copy", help="seconde copie des documents : vérifier, lister, extraire")
+    second_copy.configure(copying, common)
     restore = verbs.add_parser("restore", parents=[common], help="remettre des clés perdues")
     restore.add_argument("--recovery-key-file", type=Path, required=True, metavar="FICHIER")
     restore.add_argument("--replace", action="store_true", help="même si d'autres clés sont dans le trousseau")
@@ -53,6 +56,8 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Do the action."""
+    if arguments.verb == "second-copy":
+        return second_copy.run(arguments, console)
     paths = agent_paths(os.environ)
     settings = load_settings(paths.config, os.environ)
     with stopped_agent(paths):

@@ -13,7 +13,7 @@ from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.keys import stopped_agent
-from vaguemestre_agent.composition import key_store
+from vaguemestre_agent.parts import key_store
 from vaguemestre_agent.paths import agent_paths
 from vaguemestre_agent.settings import load_settings
 from vaguemestre_queue.salvage import check, salvage

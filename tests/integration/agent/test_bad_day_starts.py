@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_agent.composition import Parts, running_agent
+from vaguemestre_agent.composition import running_agent
+from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.settings import AgentSettings, KeyStoreKind, Settings
 from vaguemestre_api.client import Client, Credentials

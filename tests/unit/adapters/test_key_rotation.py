@@ -12,7 +12,7 @@ import pytest
 from vaguemestre_agent.adapters.keystore import recovery
 from vaguemestre_agent.adapters.keystore.rotation import STEPS, drop_unneeded, rotate_station_key
 from vaguemestre_agent.adapters.keystore.stores import FileKeyStore, load_keys
-from vaguemestre_agent.composition import KEYS_FILE
+from vaguemestre_agent.parts import KEYS_FILE
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import OrderId
 from vaguemestre_queue.opening import DATABASE_FILE, open_store, require_keys_of

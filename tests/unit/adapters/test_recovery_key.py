@@ -11,7 +11,7 @@ import pytest
 from vaguemestre_agent.adapters.keystore import recovery
 from vaguemestre_agent.adapters.keystore.stores import IDENTITY, FileKeyStore, load_keys
 from vaguemestre_agent.cli.main import main
-from vaguemestre_agent.composition import KEYS_FILE
+from vaguemestre_agent.parts import KEYS_FILE
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_core.errors import Conflict, InvalidInput, StoreError
 from vaguemestre_core.orders import OrderId

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
-from vaguemestre_agent.composition import Parts, _services
+from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.practice.documents import DOCTOR
 from vaguemestre_agent.settings import ServiceMode, ServiceSettings, parse_settings
+from vaguemestre_agent.ways import open_ways
 from vaguemestre_core.errors import Conflict, InvalidInput
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, HoldKind, OrderState
 from vaguemestre_core.outcomes import Certainty, Presence
@@ -37,7 +38,7 @@ async def test_the_composition_opens_nothing_in_shadow_mode() -> None:
         mode=ServiceMode.SHADOW, profile="sandbox", proxy_url="https://proxy.invalid", ca_file="/absent",
         client_certificate="/absent", client_key="/absent", signing_certificate="/absent", signing_key="/absent",
     )  # fmt: skip
-    async with _services(settings, Parts()) as services:
+    async with open_ways(settings, Parts()) as services:
         assert type(services.dmp) is ShadowDmp
         assert type(services.proxy) is ShadowProxy
         assert services.is_shadow

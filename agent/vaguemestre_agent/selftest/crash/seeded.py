@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from vaguemestre_agent.composition import Parts
+from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.selftest.crash.acts import Act
 from vaguemestre_agent.selftest.crash.failures import CHANGING, FEEDING, LATEST_S, Visit, visit
 from vaguemestre_agent.services.doubts import DoubtAges

@@ -17,7 +17,7 @@ from typing import Final
 from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_agent.adapters.system.failpoints import from_environment, kill_ourselves
 from vaguemestre_agent.cli.logs import set_up_logging
-from vaguemestre_agent.composition import Parts
+from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.practice.warming import worker_command
 from vaguemestre_agent.resident import run_agent
 from vaguemestre_agent.selftest.crash import seeded

@@ -40,3 +40,9 @@ CREATE INDEX orders_hidden ON orders (state_at_us, client_id)
 
 -- The ledger's last word about an order: a row of the past, written back, is recognised by it (see setback.py).
 CREATE INDEX ledger_of_order ON ledger (order_id, seq) WHERE after IS NOT NULL;
+
+-- Copies elsewhere whose body was destroyed here: file name of the copy, keyed digest. They go as soon as their place is there.
+CREATE TABLE destroyed_bodies (
+  name TEXT PRIMARY KEY,
+  mac  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
