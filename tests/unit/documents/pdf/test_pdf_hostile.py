@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
 from vaguemestre_documents.worker import Frame, encode_request, read_frame
 from vaguemestre_testkit import metadata_samples, pdf_samples
 
+resource = pytest.importorskip("resource", reason="the memory of the worker is bounded on POSIX systems only")
 MEMORY = 1_073_741_824
 DEADLINE_S = 50
 BOMB = zlib.compress(bytes(400_000_000), 9)
