@@ -77,7 +77,8 @@ def _plain(kind: Type) -> str:
 
 def _reader(kind: Type) -> str:
     if kind.kind is Kind.MODEL:
-        return f"{kind.model}.FromJson"
+        # A member may have the name of a model: the model is named in full.
+        return f"global::Vaguemestre.{kind.model}.FromJson"
     if kind.kind in {Kind.LIST, Kind.MAP}:
         assert kind.item is not None
         method = "Items" if kind.kind is Kind.LIST else "Values"

@@ -1375,7 +1375,7 @@ namespace Vaguemestre
                 FailureCode = Get.Maybe<string>(members, "failure_code", Get.Text),
                 ServiceCode = Get.Maybe<string>(members, "service_code", Get.Text),
                 DoubtSince = Get.Maybe<string>(members, "doubt_since", Get.Text),
-                Actor = Get.Needed<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Needed<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
                 Receipt = Get.Needed<Dictionary<string, string>>(members, "receipt", v => Get.Values<string>(v, Get.Text)),
                 Revision = Get.Needed<long>(members, "revision", Get.Integer),
                 Title = Get.Maybe<string>(members, "title", Get.Text),
@@ -1432,7 +1432,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "DocumentAccepted");
             return new DocumentAccepted
             {
-                Order = Get.Needed<Order>(members, "order", Order.FromJson),
+                Order = Get.Needed<Order>(members, "order", global::Vaguemestre.Order.FromJson),
                 Replayed = Get.Needed<bool>(members, "replayed", Get.Boolean),
                 Superseded = Get.Maybe<string>(members, "superseded", Get.Text),
             };
@@ -1471,9 +1471,9 @@ namespace Vaguemestre
                 ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
                 Status = Get.Needed<string>(members, "status", Get.Text),
                 Presence = Get.Needed<string>(members, "presence", Get.Text),
-                There = Get.Maybe<DocumentThere>(members, "there", DocumentThere.FromJson),
-                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, UnderWay.FromJson)),
-                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, Order.FromJson)),
+                There = Get.Maybe<DocumentThere>(members, "there", global::Vaguemestre.DocumentThere.FromJson),
+                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, global::Vaguemestre.UnderWay.FromJson)),
+                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, global::Vaguemestre.Order.FromJson)),
             };
         }
 
@@ -1610,7 +1610,7 @@ namespace Vaguemestre
                 IsAnnounceDue = Get.Needed<bool>(members, "is_announce_due", Get.Boolean),
                 VisibleDue = Get.Needed<string>(members, "visible_due", Get.Text),
                 IsVisibleDue = Get.Needed<bool>(members, "is_visible_due", Get.Boolean),
-                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, UnderWay.FromJson)),
+                UnderWay = Get.Needed<List<UnderWay>>(members, "under_way", v => Get.Items<UnderWay>(v, global::Vaguemestre.UnderWay.FromJson)),
             };
         }
 
@@ -1651,7 +1651,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "Announcements");
             return new Announcements
             {
-                Documents = Get.Needed<List<Announcement>>(members, "documents", v => Get.Items<Announcement>(v, Announcement.FromJson)),
+                Documents = Get.Needed<List<Announcement>>(members, "documents", v => Get.Items<Announcement>(v, global::Vaguemestre.Announcement.FromJson)),
                 Count = Get.Needed<long>(members, "count", Get.Integer),
                 AnnounceDueCount = Get.Needed<long>(members, "announce_due_count", Get.Integer),
                 HasMore = Get.Needed<bool>(members, "has_more", Get.Boolean),
@@ -1681,7 +1681,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "OrderPage");
             return new OrderPage
             {
-                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, Order.FromJson)),
+                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, global::Vaguemestre.Order.FromJson)),
                 Next = Get.Maybe<string>(members, "next", Get.Text),
             };
         }
@@ -1755,8 +1755,8 @@ namespace Vaguemestre
             var members = Get.Members(value, "Why");
             return new Why
             {
-                Order = Get.Needed<Order>(members, "order", Order.FromJson),
-                Guards = Get.Needed<List<GuardAnswer>>(members, "guards", v => Get.Items<GuardAnswer>(v, GuardAnswer.FromJson)),
+                Order = Get.Needed<Order>(members, "order", global::Vaguemestre.Order.FromJson),
+                Guards = Get.Needed<List<GuardAnswer>>(members, "guards", v => Get.Items<GuardAnswer>(v, global::Vaguemestre.GuardAnswer.FromJson)),
                 Blocking = Get.Needed<string>(members, "blocking", Get.Text),
                 BlockingTitle = Get.Needed<string>(members, "blocking_title", Get.Text),
                 WouldLetItLeave = Get.Needed<string>(members, "would_let_it_leave", Get.Text),
@@ -1792,7 +1792,7 @@ namespace Vaguemestre
             return new CancelAnswer
             {
                 Answer = Get.Needed<string>(members, "answer", Get.Text),
-                Order = Get.Needed<Order>(members, "order", Order.FromJson),
+                Order = Get.Needed<Order>(members, "order", global::Vaguemestre.Order.FromJson),
             };
         }
 
@@ -1818,7 +1818,7 @@ namespace Vaguemestre
             return new VisibilityRequest
             {
                 Visibility = Get.Needed<List<string>>(members, "visibility", v => Get.Items<string>(v, Get.Text)),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -1848,7 +1848,7 @@ namespace Vaguemestre
             return new ChangeAccepted
             {
                 Answer = Get.Needed<string>(members, "answer", Get.Text),
-                Order = Get.Needed<Order>(members, "order", Order.FromJson),
+                Order = Get.Needed<Order>(members, "order", global::Vaguemestre.Order.FromJson),
                 Replayed = Get.Needed<bool>(members, "replayed", Get.Boolean),
                 Stopped = Get.Needed<List<string>>(members, "stopped", v => Get.Items<string>(v, Get.Text)),
             };
@@ -1875,7 +1875,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "ActorRequest");
             return new ActorRequest
             {
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -1903,7 +1903,7 @@ namespace Vaguemestre
             {
                 Verdict = Get.Needed<string>(members, "verdict", Get.Text),
                 Reason = Get.Needed<string>(members, "reason", Get.Text),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -1974,7 +1974,7 @@ namespace Vaguemestre
             return new PatientContextRequest
             {
                 Open = Get.Needed<bool>(members, "open", Get.Boolean),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -2066,7 +2066,7 @@ namespace Vaguemestre
             {
                 Version = Get.Needed<string>(members, "version", Get.Text),
                 Ready = Get.Needed<bool>(members, "ready", Get.Boolean),
-                Items = Get.Needed<List<HealthItem>>(members, "items", v => Get.Items<HealthItem>(v, HealthItem.FromJson)),
+                Items = Get.Needed<List<HealthItem>>(members, "items", v => Get.Items<HealthItem>(v, global::Vaguemestre.HealthItem.FromJson)),
                 Counts = Get.Maybe<Dictionary<string, long>>(members, "counts", v => Get.Values<long>(v, Get.Integer)),
             };
         }
@@ -2135,7 +2135,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "Session");
             return new Session
             {
-                Authorities = Get.Needed<List<Authority>>(members, "authorities", v => Get.Items<Authority>(v, Authority.FromJson)),
+                Authorities = Get.Needed<List<Authority>>(members, "authorities", v => Get.Items<Authority>(v, global::Vaguemestre.Authority.FromJson)),
             };
         }
 
@@ -2166,7 +2166,7 @@ namespace Vaguemestre
                 NationalId = Get.Needed<string>(members, "national_id", Get.Text),
                 Channel = Get.Needed<string>(members, "channel", Get.Text),
                 Mode = Get.Needed<string>(members, "mode", Get.Text),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -2237,7 +2237,7 @@ namespace Vaguemestre
                 Cookie = Get.Needed<string>(members, "cookie", Get.Text),
                 SessionState = Get.Needed<string>(members, "session_state", Get.Text),
                 UntilS = Get.MaybeValue<double>(members, "until_s", Get.Number),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -2290,7 +2290,7 @@ namespace Vaguemestre
                 OrderId = Get.Maybe<string>(members, "order_id", Get.Text),
                 ClientId = Get.Maybe<string>(members, "client_id", Get.Text),
                 ClientRef = Get.Maybe<string>(members, "client_ref", Get.Text),
-                Actor = Get.Needed<LedgerActor>(members, "actor", LedgerActor.FromJson),
+                Actor = Get.Needed<LedgerActor>(members, "actor", global::Vaguemestre.LedgerActor.FromJson),
                 Before = Get.Maybe<string>(members, "before", Get.Text),
                 After = Get.Maybe<string>(members, "after", Get.Text),
                 Detail = Get.Needed<Dictionary<string, string>>(members, "detail", v => Get.Values<string>(v, Get.Text)),
@@ -2361,7 +2361,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "LedgerPage");
             return new LedgerPage
             {
-                Lines = Get.Needed<List<LedgerLine>>(members, "lines", v => Get.Items<LedgerLine>(v, LedgerLine.FromJson)),
+                Lines = Get.Needed<List<LedgerLine>>(members, "lines", v => Get.Items<LedgerLine>(v, global::Vaguemestre.LedgerLine.FromJson)),
                 Next = Get.MaybeValue<long>(members, "next", Get.Integer),
             };
         }
@@ -2481,7 +2481,7 @@ namespace Vaguemestre
                 Name = Get.Needed<string>(members, "name", Get.Text),
                 Start = Get.Needed<string>(members, "start", Get.Text),
                 End = Get.Needed<string>(members, "end", Get.Text),
-                Rows = Get.Needed<List<IndicatorRow>>(members, "rows", v => Get.Items<IndicatorRow>(v, IndicatorRow.FromJson)),
+                Rows = Get.Needed<List<IndicatorRow>>(members, "rows", v => Get.Items<IndicatorRow>(v, global::Vaguemestre.IndicatorRow.FromJson)),
             };
         }
 
@@ -2507,7 +2507,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "Indicators");
             return new Indicators
             {
-                Periods = Get.Needed<List<IndicatorPeriod>>(members, "periods", v => Get.Items<IndicatorPeriod>(v, IndicatorPeriod.FromJson)),
+                Periods = Get.Needed<List<IndicatorPeriod>>(members, "periods", v => Get.Items<IndicatorPeriod>(v, global::Vaguemestre.IndicatorPeriod.FromJson)),
             };
         }
 
@@ -2537,9 +2537,9 @@ namespace Vaguemestre
             {
                 Reason = Get.Needed<string>(members, "reason", Get.Text),
                 Waiting = Get.Needed<string>(members, "waiting", Get.Text),
-                Ins = Get.Maybe<InsIdentifier>(members, "ins", InsIdentifier.FromJson),
-                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", LocalIdentifier.FromJson),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Ins = Get.Maybe<InsIdentifier>(members, "ins", global::Vaguemestre.InsIdentifier.FromJson),
+                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", global::Vaguemestre.LocalIdentifier.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -2664,7 +2664,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "BackupList");
             return new BackupList
             {
-                Backups = Get.Needed<List<Backup>>(members, "backups", v => Get.Items<Backup>(v, Backup.FromJson)),
+                Backups = Get.Needed<List<Backup>>(members, "backups", v => Get.Items<Backup>(v, global::Vaguemestre.Backup.FromJson)),
             };
         }
 
@@ -2688,8 +2688,8 @@ namespace Vaguemestre
             var members = Get.Members(value, "Change");
             return new Change
             {
-                Line = Get.Needed<LedgerLine>(members, "line", LedgerLine.FromJson),
-                Order = Get.Maybe<Order>(members, "order", Order.FromJson),
+                Line = Get.Needed<LedgerLine>(members, "line", global::Vaguemestre.LedgerLine.FromJson),
+                Order = Get.Maybe<Order>(members, "order", global::Vaguemestre.Order.FromJson),
             };
         }
 
@@ -2716,7 +2716,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "Snapshot");
             return new Snapshot
             {
-                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, Order.FromJson)),
+                Orders = Get.Needed<List<Order>>(members, "orders", v => Get.Items<Order>(v, global::Vaguemestre.Order.FromJson)),
                 Last = Get.Needed<bool>(members, "last", Get.Boolean),
                 At = Get.Needed<long>(members, "at", Get.Integer),
             };
@@ -2767,7 +2767,7 @@ namespace Vaguemestre
             return new OpenPairingRequest
             {
                 Scopes = Get.Needed<List<string>>(members, "scopes", v => Get.Items<string>(v, Get.Text)),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -2823,7 +2823,7 @@ namespace Vaguemestre
             {
                 Code = Get.Needed<string>(members, "code", Get.Text),
                 Name = Get.Needed<string>(members, "name", Get.Text),
-                Product = Get.Maybe<Product>(members, "product", Product.FromJson),
+                Product = Get.Maybe<Product>(members, "product", global::Vaguemestre.Product.FromJson),
             };
         }
 
@@ -2862,7 +2862,7 @@ namespace Vaguemestre
                 Name = Get.Needed<string>(members, "name", Get.Text),
                 OsIdentity = Get.Maybe<string>(members, "os_identity", Get.Text),
                 Scopes = Get.Needed<List<string>>(members, "scopes", v => Get.Items<string>(v, Get.Text)),
-                Product = Get.Maybe<Product>(members, "product", Product.FromJson),
+                Product = Get.Maybe<Product>(members, "product", global::Vaguemestre.Product.FromJson),
                 CreatedAt = Get.Needed<string>(members, "created_at", Get.Text),
                 RevokedAt = Get.Maybe<string>(members, "revoked_at", Get.Text),
             };
@@ -2894,7 +2894,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "PairedClient");
             return new PairedClient
             {
-                Client = Get.Needed<Client>(members, "client", Client.FromJson),
+                Client = Get.Needed<Client>(members, "client", global::Vaguemestre.Client.FromJson),
                 Secret = Get.Needed<string>(members, "secret", Get.Text),
             };
         }
@@ -2918,7 +2918,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "ClientList");
             return new ClientList
             {
-                Clients = Get.Needed<List<Client>>(members, "clients", v => Get.Items<Client>(v, Client.FromJson)),
+                Clients = Get.Needed<List<Client>>(members, "clients", v => Get.Items<Client>(v, global::Vaguemestre.Client.FromJson)),
             };
         }
 
@@ -3000,7 +3000,7 @@ namespace Vaguemestre
                 Link = Get.Needed<string>(members, "link", Get.Text),
                 SupportId = Get.Needed<string>(members, "support_id", Get.Text),
                 Params = Get.Needed<Dictionary<string, object>>(members, "params", v => Get.Values<object>(v, Get.Any)),
-                Errors = Get.Maybe<List<Finding>>(members, "errors", v => Get.Items<Finding>(v, Finding.FromJson)),
+                Errors = Get.Maybe<List<Finding>>(members, "errors", v => Get.Items<Finding>(v, global::Vaguemestre.Finding.FromJson)),
             };
         }
 
@@ -3087,8 +3087,8 @@ namespace Vaguemestre
             var members = Get.Members(value, "PatientIdentifiers");
             return new PatientIdentifiers
             {
-                Ins = Get.Maybe<InsIdentifier>(members, "ins", InsIdentifier.FromJson),
-                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", LocalIdentifier.FromJson),
+                Ins = Get.Maybe<InsIdentifier>(members, "ins", global::Vaguemestre.InsIdentifier.FromJson),
+                LocalId = Get.Maybe<LocalIdentifier>(members, "local_id", global::Vaguemestre.LocalIdentifier.FromJson),
             };
         }
 
@@ -3149,9 +3149,9 @@ namespace Vaguemestre
             var members = Get.Members(value, "ConsentRequest");
             return new ConsentRequest
             {
-                Wishes = Get.Needed<List<NewWish>>(members, "wishes", v => Get.Items<NewWish>(v, NewWish.FromJson)),
-                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", PatientIdentifiers.FromJson),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Wishes = Get.Needed<List<NewWish>>(members, "wishes", v => Get.Items<NewWish>(v, global::Vaguemestre.NewWish.FromJson)),
+                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", global::Vaguemestre.PatientIdentifiers.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -3190,7 +3190,7 @@ namespace Vaguemestre
                 About = Get.Needed<string>(members, "about", Get.Text),
                 Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
                 At = Get.Needed<string>(members, "at", Get.Text),
-                Actor = Get.Needed<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Needed<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
                 Version = Get.Needed<long>(members, "version", Get.Integer),
                 Episode = Get.Maybe<string>(members, "episode", Get.Text),
                 CareTeam = Get.Maybe<string>(members, "care_team", Get.Text),
@@ -3237,7 +3237,7 @@ namespace Vaguemestre
                 Consultation = Get.Needed<bool>(members, "consultation", Get.Boolean),
                 MssPatient = Get.Needed<bool>(members, "mss_patient", Get.Boolean),
                 MssProfessionals = Get.Needed<bool>(members, "mss_professionals", Get.Boolean),
-                Wishes = Get.Needed<List<Wish>>(members, "wishes", v => Get.Items<Wish>(v, Wish.FromJson)),
+                Wishes = Get.Needed<List<Wish>>(members, "wishes", v => Get.Items<Wish>(v, global::Vaguemestre.Wish.FromJson)),
             };
         }
 
@@ -3309,7 +3309,7 @@ namespace Vaguemestre
                 Version = Get.Needed<long>(members, "version", Get.Integer),
                 Held = Get.Needed<List<string>>(members, "held", v => Get.Items<string>(v, Get.Text)),
                 Freed = Get.Needed<List<string>>(members, "freed", v => Get.Items<string>(v, Get.Text)),
-                Deletions = Get.Needed<List<ProposedDeletion>>(members, "deletions", v => Get.Items<ProposedDeletion>(v, ProposedDeletion.FromJson)),
+                Deletions = Get.Needed<List<ProposedDeletion>>(members, "deletions", v => Get.Items<ProposedDeletion>(v, global::Vaguemestre.ProposedDeletion.FromJson)),
             };
         }
 
@@ -3341,10 +3341,10 @@ namespace Vaguemestre
             return new IdentityEventRequest
             {
                 Event = Get.Needed<string>(members, "event", Get.Text),
-                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", PatientIdentifiers.FromJson),
-                Former = Get.Maybe<PatientIdentifiers>(members, "former", PatientIdentifiers.FromJson),
+                Identifiers = Get.Maybe<PatientIdentifiers>(members, "identifiers", global::Vaguemestre.PatientIdentifiers.FromJson),
+                Former = Get.Maybe<PatientIdentifiers>(members, "former", global::Vaguemestre.PatientIdentifiers.FromJson),
                 IdentityStatus = Get.Maybe<string>(members, "identity_status", Get.Text),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -3382,7 +3382,7 @@ namespace Vaguemestre
                 Station = Get.Needed<string>(members, "station", Get.Text),
                 Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
                 TypeCode = Get.Maybe<string>(members, "type_code", Get.Text),
-                Actor = Get.Maybe<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Maybe<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
             };
         }
 
@@ -3424,7 +3424,7 @@ namespace Vaguemestre
                 Station = Get.Needed<string>(members, "station", Get.Text),
                 Granted = Get.Needed<bool>(members, "granted", Get.Boolean),
                 At = Get.Needed<string>(members, "at", Get.Text),
-                Actor = Get.Needed<Actor>(members, "actor", Actor.FromJson),
+                Actor = Get.Needed<Actor>(members, "actor", global::Vaguemestre.Actor.FromJson),
                 Version = Get.Needed<long>(members, "version", Get.Integer),
                 TypeCode = Get.Maybe<string>(members, "type_code", Get.Text),
             };
@@ -3455,7 +3455,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "DelegationList");
             return new DelegationList
             {
-                Delegations = Get.Needed<List<Delegation>>(members, "delegations", v => Get.Items<Delegation>(v, Delegation.FromJson)),
+                Delegations = Get.Needed<List<Delegation>>(members, "delegations", v => Get.Items<Delegation>(v, global::Vaguemestre.Delegation.FromJson)),
             };
         }
 
@@ -3509,7 +3509,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "BatchRequest");
             return new BatchRequest
             {
-                Documents = Get.Needed<List<BatchDocument>>(members, "documents", v => Get.Items<BatchDocument>(v, BatchDocument.FromJson)),
+                Documents = Get.Needed<List<BatchDocument>>(members, "documents", v => Get.Items<BatchDocument>(v, global::Vaguemestre.BatchDocument.FromJson)),
             };
         }
 
@@ -3537,8 +3537,8 @@ namespace Vaguemestre
             return new BatchOutcome
             {
                 ClientRef = Get.Needed<string>(members, "client_ref", Get.Text),
-                Accepted = Get.Maybe<DocumentAccepted>(members, "accepted", DocumentAccepted.FromJson),
-                Refused = Get.Maybe<BatchRefusal>(members, "refused", BatchRefusal.FromJson),
+                Accepted = Get.Maybe<DocumentAccepted>(members, "accepted", global::Vaguemestre.DocumentAccepted.FromJson),
+                Refused = Get.Maybe<BatchRefusal>(members, "refused", global::Vaguemestre.BatchRefusal.FromJson),
             };
         }
 
@@ -3572,7 +3572,7 @@ namespace Vaguemestre
                 Code = Get.Needed<string>(members, "code", Get.Text),
                 Title = Get.Needed<string>(members, "title", Get.Text),
                 Action = Get.Needed<string>(members, "action", Get.Text),
-                Errors = Get.Needed<List<Finding>>(members, "errors", v => Get.Items<Finding>(v, Finding.FromJson)),
+                Errors = Get.Needed<List<Finding>>(members, "errors", v => Get.Items<Finding>(v, global::Vaguemestre.Finding.FromJson)),
             };
         }
 
@@ -3598,7 +3598,7 @@ namespace Vaguemestre
             var members = Get.Members(value, "BatchAccepted");
             return new BatchAccepted
             {
-                Documents = Get.Needed<List<BatchOutcome>>(members, "documents", v => Get.Items<BatchOutcome>(v, BatchOutcome.FromJson)),
+                Documents = Get.Needed<List<BatchOutcome>>(members, "documents", v => Get.Items<BatchOutcome>(v, global::Vaguemestre.BatchOutcome.FromJson)),
             };
         }
 
