@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 from vaguemestre_api import wire, wire_documents
-from vaguemestre_api.jsontypes import Json
-
-T = TypeVar("T")
+from vaguemestre_api.client_calls import Calls
 
 
-class ChangeCalls(ABC):
+class ChangeCalls(Calls):
     """Part of ``Client``, with its errors."""
-
-    @abstractmethod
-    async def _read(
-        self,
-        operation_id: str,
-        model: type[T],
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Sequence[tuple[str, str]] = (),
-        body: Json = None,
-        headers: Mapping[str, str] | None = None,
-        actor: wire.Actor | None = None,
-    ) -> T:
-        """Call an operation and read its answer."""
 
     async def delete_document(
         self, client_ref: str, motive: str, *, idempotency_key: str | None = None, actor: wire.Actor | None = None

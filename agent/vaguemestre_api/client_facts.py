@@ -5,17 +5,14 @@ Owns the shape of their requests; the connection belongs to ``vaguemestre_api.cl
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from vaguemestre_api import wire, wire_facts
+from vaguemestre_api.client_calls import Calls
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.jsontypes import Json, JsonObject, dump_json
 from vaguemestre_api.multipart import Part, write_form
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +26,8 @@ class BatchEntry:
     idempotency_key: str | None = None
 
 
-class FactCalls(ABC):
+class FactCalls(Calls):
     """Calls of a client about facts and batches; they raise what the client's methods raise."""
-
-    @abstractmethod
-    async def _read(
-        self,
-        operation_id: str,
-        model: type[T],
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Sequence[tuple[str, str]] = (),
-        body: Json = None,
-        form: tuple[str, bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        actor: wire.Actor | None = None,
-    ) -> T:
-        """Call and read the answer."""
 
     async def put_documents(
         self,

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TypeVar
-
 from vaguemestre_api import wire, wire_facts
+from vaguemestre_api.client_calls import Calls
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.jsontypes import Json
 
-T = TypeVar("T")
 
-
-class KeepingCalls(ABC):
+class KeepingCalls(Calls):
     """Part of ``Client``, with its errors."""
-
-    @abstractmethod
-    async def _read(
-        self, operation_id: str, model: type[T], *, body: Json = None, actor: wire.Actor | None = None
-    ) -> T:
-        """Call an operation and read its answer."""
-
-    @abstractmethod
-    async def _call(self, operation_id: str, *, actor: wire.Actor | None = None) -> object:
-        """Call an operation."""
 
     async def erase_patient(
         self,

@@ -194,42 +194,20 @@ class _Work:
 
     def _row(self, base: Row, schedule: Schedule, visibility: frozenset[str] | None) -> Row:
         request = self._request
-        at_us = rows.to_us(request.accepted_at)
         return {
             **base,
+            **rows.born(
+                request.accepted_at,
+                schedule,
+                boot_s=request.boot_s,
+                boot_id=request.boot_id,
+                incarnation=self._context.incarnation,
+                actor=request.actor,
+            ),
             "order_id": request.order_id,
-            "state": OrderState.PREPARING.value,
             "unique_id": request.unique_id,
             "guard_facts": facts_of_change(rows.as_text(base["guard_facts"]), visibility, request.motive),
             "request_digest": request.request_digest,
-            "accepted_at_us": at_us,
-            "state_at_us": at_us,
-            "not_before_us": rows.to_us(schedule.not_before),
-            "undo_until_us": rows.to_us(schedule.undo_until),
-            "undo_s": float(schedule.undo_s),
-            "undo_boot_s": float(request.boot_s + schedule.undo_s),
-            "boot_id": request.boot_id,
-            "between_patients": int(schedule.between_patients),
-            "attempts": 0,
-            "next_attempt_at_us": 0,
-            "waiting": None,
-            "holds": "",
-            "cancel_requested": 0,
-            "predecessor": None,
-            "predecessor_unique_id": None,
-            "depends_on": "[]",
-            "failure_code": None,
-            "service_code": None,
-            "doubt_since_us": None,
-            "incarnation": self._context.incarnation,
-            "actor": rows.actor_json(request.actor),
-            "frozen_ids": None,
-            "holder": None,
-            "custody_epoch": 0,
-            "receipt": "[]",
-            "prepared_digest": None,
-            "signature_digest": None,
-            "revision": 1,
         }
 
     def _insert(self, row: Row, answer: ChangeAnswer) -> ChangeAccepted:

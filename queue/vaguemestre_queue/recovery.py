@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -21,6 +20,7 @@ from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport, Salvag
 from vaguemestre_queue import ledger, rows, scheduling, setaside, setback, strikes, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
+from vaguemestre_queue.files import replace_file
 from vaguemestre_queue.incarnation import COPIED_AT, RESTORED_AT, Standing
 from vaguemestre_queue.incarnation import Marker as Marker
 from vaguemestre_queue.sealing import Sealer
@@ -52,19 +52,8 @@ def marker_from(content: Mapping[str, object]) -> Marker:
 
 def write_marker(path: Path, marker: Marker) -> None:
     """Write the marker so that a crash leaves the old or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(marker), file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    if os.name == "posix":  # the new name too must outlive a power cut: without it the store is taken for a copy
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    # Its name too must outlive a power cut: without it the store is taken for a copy.
+    replace_file(path, json.dumps(asdict(marker)).encode())
 
 
 def meta(connection: Connection, key: str) -> str | None:

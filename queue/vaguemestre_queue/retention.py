@@ -13,7 +13,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import TERMINAL, DocumentId, OrderId
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.records import AGENT_ACTOR, Change
-from vaguemestre_queue import bodies, copies, ledger, recovery, relations, rows, transitions
+from vaguemestre_queue import bodies, copies, recovery, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -129,7 +129,7 @@ def _tell_destroyed(
     connection: Connection, context: Context, row: Row, days: int, roles: list[str], changes: list[Change]
 ) -> None:
     detail = (("days", str(days)), ("roles", ",".join(roles)))
-    told(connection, context, row, "order.body_destroyed", detail, changes)
+    transitions.tell(connection, context, row, "order.body_destroyed", AGENT_ACTOR, changes, detail=detail)
 
 
 def destroy_bodies(connection: Connection, context: Context, row: Row, *, keep_reference: bool = False) -> list[str]:
@@ -145,30 +145,6 @@ def destroy_bodies(connection: Connection, context: Context, row: Row, *, keep_r
     connection.run("DELETE FROM ended WHERE order_id = ?", [order_id])
     copies.note_destroyed(connection, context, rows.as_text(order_id))
     return [rows.as_text(role) for (role,) in found]
-
-
-def told(
-    connection: Connection,
-    context: Context,
-    row: Row,
-    kind: str,
-    detail: transitions.Pairs,
-    changes: list[Change],
-) -> None:
-    """Write a ledger line about an order whose row does not change."""
-    entry = ledger.append(
-        connection,
-        ledger.Line(
-            at=context.clock.now(),
-            kind=kind,
-            actor=AGENT_ACTOR,
-            order_id=rows.as_text(row["order_id"]),
-            client_id=rows.as_text(row["client_id"]),
-            client_ref=rows.as_text(row["client_ref"]),
-            detail=detail,
-        ),
-    )
-    changes.append(Change(entry=entry, order=rows.order_of(row)))
 
 
 def is_old(connection: Connection, clock: ClockPort, name: str, days: int) -> bool:

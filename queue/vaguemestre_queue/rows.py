@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import ClientId, DocumentId, HoldKind, OrderId, OrderKind, OrderState, WaitReason
-from vaguemestre_core.records import Actor, FrozenIds, Order
+from vaguemestre_core.records import Actor, FrozenIds, Order, Schedule
 from vaguemestre_queue.connection import SqlRow, Value
 from vaguemestre_queue.sealing import Sealer
 
@@ -202,3 +202,39 @@ def _order_of(row: Mapping[str, Value]) -> Order:
         receipt=pairs_of(row["receipt"]),
         revision=as_int(row["revision"]),
     )
+
+
+def born(at: datetime, schedule: Schedule, *, boot_s: float, boot_id: str, incarnation: int, actor: Actor) -> Row:
+    """Return the columns that every order is born with, whatever it asks."""
+    at_us = to_us(at)
+    return {
+        "state": OrderState.PREPARING.value,
+        "accepted_at_us": at_us,
+        "state_at_us": at_us,
+        "not_before_us": to_us(schedule.not_before),
+        "undo_until_us": to_us(schedule.undo_until),
+        "undo_s": float(schedule.undo_s),  # REAL columns come back as floats: the row's digest must too
+        "undo_boot_s": float(boot_s + schedule.undo_s),
+        "boot_id": boot_id,
+        "between_patients": int(schedule.between_patients),
+        "attempts": 0,
+        "next_attempt_at_us": 0,
+        "waiting": None,
+        "holds": "",
+        "cancel_requested": 0,
+        "predecessor": None,
+        "predecessor_unique_id": None,
+        "depends_on": "[]",
+        "failure_code": None,
+        "service_code": None,
+        "doubt_since_us": None,
+        "incarnation": incarnation,
+        "actor": actor_json(actor),
+        "frozen_ids": None,
+        "holder": None,
+        "custody_epoch": 0,
+        "receipt": "[]",
+        "prepared_digest": None,
+        "signature_digest": None,
+        "revision": 1,
+    }

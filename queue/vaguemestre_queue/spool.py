@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyrage
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.records import Actor
 from vaguemestre_core.redaction import Secret
+from vaguemestre_queue.files import replace_file
 from vaguemestre_queue.sealing import Sealer
 
 FOLDER: Final = "intake"
@@ -77,7 +77,7 @@ class KeptDocument:
 
 def write_public_keys(folder: Path, recipients: Sequence[str]) -> None:
     """Leave the store's public keys beside it, for the days when the private ones are out of reach."""
-    _write(folder / PUBLIC_FILE, json.dumps(list(recipients)).encode())
+    replace_file(folder / PUBLIC_FILE, json.dumps(list(recipients)).encode())
 
 
 def read_public_keys(folder: Path) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class Spool:
         opened = json.dumps(inner).encode() + b"\n" + document.metadata + document.body
         try:
             self._folder.mkdir(exist_ok=True, mode=0o700)
-            _write(self._path(document.head), head + b"\n" + pyrage.encrypt(opened, recipients))
+            replace_file(self._path(document.head), head + b"\n" + pyrage.encrypt(opened, recipients))
         except OSError as error:
             raise StoreError("STORE_FULL" if error.errno == 28 else "STORE_IO_ERROR") from error
 
@@ -212,20 +212,3 @@ def _head(path: Path) -> KeptHead | None:
 
 def _parsed(line: bytes) -> KeptHead:
     return KeptHead(**json.loads(line))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a private file so that a crash leaves it whole or absent, durably."""
-    temporary = path.with_name(path.name + ".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

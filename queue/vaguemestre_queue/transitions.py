@@ -145,7 +145,7 @@ def transition(
     new = save(connection, context, row, {**(columns or {}), "state": after.value, "state_at_us": rows.to_us(now)})
     if after in tallies.ENDS:
         detail = (*detail, *tallies.pairs_of_end(new))
-    _tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
+    tell(connection, context, new, event_kind(event), actor, changes, before=before, after=after, detail=detail)
     if new["cancel_requested"] and after in MAY_LEAVE:
         asked = (("cause", "asked"),)
         return transition(connection, context, new, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=asked)
@@ -196,7 +196,7 @@ def _give_way(connection: Connection, context: Context, row: Row, newer: Row, ch
     return ended
 
 
-def _tell(
+def tell(
     connection: Connection,
     context: Context,
     row: Row,
@@ -204,10 +204,11 @@ def _tell(
     actor: Actor,
     changes: list[Change],
     *,
-    before: OrderState,
-    after: OrderState,
     detail: Pairs,
+    before: OrderState | None = None,
+    after: OrderState | None = None,
 ) -> None:
+    """Write a ledger line about an order; without states it says that nothing of the row changed."""
     entry = ledger.append(
         connection,
         ledger.Line(
@@ -238,7 +239,7 @@ def touch(
     """Change columns without changing the state, with a ledger line of that kind."""
     state = OrderState(rows.as_text(row["state"]))
     new = save(connection, context, row, columns)
-    _tell(connection, context, new, kind, actor, changes, before=state, after=state, detail=detail)
+    tell(connection, context, new, kind, actor, changes, before=state, after=state, detail=detail)
     return new
 
 
