@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -407,6 +408,7 @@ class QueueMachine(StoreBesideModel):
         assert self.replayed == {order.order_id: order.state for order in self.orders}
 
 
+Step = Callable[[QueueMachine], None]
 SLOW = 1 if sys.platform != "win32" else 5  # an event loop in wine turns slowly
 SETTINGS = settings(
     max_examples=70 // SLOW,
@@ -427,28 +429,29 @@ def test_the_machine_sees_a_lane_that_is_not_kept(monkeypatch: pytest.MonkeyPatc
     lane = scheduling._CLAIMABLE.index("AND NOT EXISTS")
     end = scheduling._CLAIMABLE.index("AND (predecessor")
     without = scheduling._CLAIMABLE[:lane] + scheduling._CLAIMABLE[end:]
-    monkeypatch.setattr(scheduling, "_CLAIMABLE", without)
-    must_fail()
+    day = (2, lambda day: day.claim_all_that_may_leave())
+    must_see(day, lambda: monkeypatch.setattr(scheduling, "_CLAIMABLE", without))
 
 
 def test_the_machine_sees_a_key_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accepting, "_remember_key", lambda *_: None)
-    must_fail()
+    day = (0, lambda day: day.accept(3, 0, 1), lambda day: day.accept(3, 1, 1))
+    must_see(day, lambda: monkeypatch.setattr(accepting, "_remember_key", lambda *_: None))
 
 
 def test_the_machine_sees_a_hold_that_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduling, "_CLAIMABLE", scheduling._CLAIMABLE.replace("AND holds = '' ", ""))
-    must_fail()
+    without = scheduling._CLAIMABLE.replace("AND holds = '' ", "")
+    day = (1, lambda day: day.hold(0), lambda day: day.claim((0, 1)))
+    must_see(day, lambda: monkeypatch.setattr(scheduling, "_CLAIMABLE", without))
 
 
 def test_the_machine_sees_a_correction_that_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accepting, "_make_room", lambda *_: None)
-    must_fail()
+    day = (1, lambda day: day.accept(0, 1, None))
+    must_see(day, lambda: monkeypatch.setattr(accepting, "_make_room", lambda *_: None))
 
 
 def test_the_machine_sees_a_recovery_that_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduling, "moving", lambda *_: [])
-    must_fail()
+    day = (1, lambda day: day.claim((0, 1)), lambda day: day.restart(False, None))
+    must_see(day, lambda: monkeypatch.setattr(scheduling, "moving", lambda *_: []))
 
 
 def test_the_machine_sees_a_column_that_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,12 +460,27 @@ def test_the_machine_sees_a_column_that_is_not_saved(monkeypatch: pytest.MonkeyP
     def forgetful(row: rows.Row, patch: OrderPatch | None) -> rows.Row:
         return {name: value for name, value in real(row, patch).items() if name != "next_attempt_at_us"}
 
-    monkeypatch.setattr(transitions, "patch_columns", forgetful)
-    must_fail()
+    day = (1, lambda day: day.send(E.DOUBT, 900), lambda day: day.look_for_doubt())
+    must_see(day, lambda: monkeypatch.setattr(transitions, "patch_columns", forgetful))
 
 
-def must_fail() -> None:
-    """Say that the machine finds something wrong, without looking for the shortest way to it."""
-    hunting = settings(SETTINGS, max_examples=150, phases=(Phase.generate,), report_multiple_bugs=False)
+def live(ready: int, *steps: Step) -> None:
+    """Live one written day: how many orders may leave when it begins, then what happens."""
+    day = QueueMachine()
+    try:
+        day.begin(ready)
+        for step in steps:
+            step(day)
+            day.both_say_the_same()
+            day.a_document_has_one_live_order_that_is_not_away()
+            day.the_ledger_tells_the_same_story()
+    finally:
+        day.teardown()
+
+
+def must_see(day: tuple[int, *tuple[Step, ...]], break_it: Callable[[], None]) -> None:
+    """Say that this day goes well, and that the machine finds it wrong once the store is broken."""
+    live(*day)
+    break_it()
     with pytest.raises((AssertionError, VaguemestreError)):
-        run_state_machine_as_test(QueueMachine, settings=hunting)
+        live(*day)
