@@ -20,12 +20,12 @@ from vaguemestre_agent.profiles.model import (
     ProcessingCode,
     ProxyProfile,
     ServiceProfile,
-    SignatureAlgorithm,
     SubmissionProfile,
     TimeProfile,
     VihfProfile,
 )
 from vaguemestre_core.errors import InvalidInput, NotFound
+from vaguemestre_core.signing import SignatureAlgorithm
 
 SHIPPED: Final = ("esante-edc", "sandbox")
 

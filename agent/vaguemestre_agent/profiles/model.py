@@ -13,14 +13,7 @@ from enum import StrEnum, unique
 
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.ids import check_oid
-
-
-@unique
-class SignatureAlgorithm(StrEnum):
-    """Signature methods that a profile may name, with the digest that goes with each."""
-
-    RSA_SHA256 = "rsa-sha256"
-    RSA_SHA1 = "rsa-sha1"
+from vaguemestre_core.signing import SignatureAlgorithm
 
 
 @unique

@@ -34,10 +34,11 @@ _NO_DIGEST: Final = "AA=="
 
 
 class SignatureAlgorithm(Enum):
-    """RSA PKCS#1 v1.5 with the hash named."""
+    """RSA with the hash named: PKCS#1 v1.5, or PSS with MGF1 of the same hash (RFC 6931, 2.3.10)."""
 
     RSA_SHA1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
     RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+    RSA_PSS_SHA256 = "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"
 
 
 class DigestAlgorithm(Enum):

@@ -25,10 +25,11 @@ from vaguemestre_agent.adapters.dmp.vihf import build_vihf, roles_of
 from vaguemestre_agent.adapters.http import TlsFiles
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
 from vaguemestre_agent.profiles.loader import shipped_profile
-from vaguemestre_agent.profiles.model import AuthenticationMode, SignatureAlgorithm, VihfProfile
+from vaguemestre_agent.profiles.model import AuthenticationMode, VihfProfile
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.errors import InvalidInput, UnexpectedError
 from vaguemestre_core.outcomes import Certainty, Presence
+from vaguemestre_core.signing import SignatureAlgorithm
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_testkit import cda_samples
 from vaguemestre_testkit.sendings import (
@@ -138,6 +139,7 @@ async def test_the_profile_decides_version_spelling_mode_and_signature(pki: Test
     [
         (SignatureAlgorithm.RSA_SHA256, SignatureMethod.RSA_SHA256, DigestAlgorithm.SHA256),
         (SignatureAlgorithm.RSA_SHA1, SignatureMethod.RSA_SHA1, DigestAlgorithm.SHA1),
+        (SignatureAlgorithm.RSA_PSS_SHA256, SignatureMethod.SHA256_RSA_MGF1, DigestAlgorithm.SHA256),
     ],
 )
 async def test_vihf_signature_is_verified_by_another_library(

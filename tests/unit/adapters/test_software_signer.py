@@ -9,10 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from vaguemestre_agent.adapters.signing.port import SignaturePurpose
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
-from vaguemestre_agent.profiles.model import SignatureAlgorithm
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_testkit.tls_server import TestPki
 
 
@@ -28,6 +27,8 @@ async def test_signatures_verify_with_the_certificate_given(pki: TestPki) -> Non
         value = await signer.sign(SignaturePurpose.VIHF, b"message", algorithm)
         key.verify(value, b"message", padding.PKCS1v15(), hash_type)
         assert value == await signer.sign(SignaturePurpose.VIHF, b"message", algorithm)
+    pss = await signer.sign(SignaturePurpose.VIHF, b"message", SignatureAlgorithm.RSA_PSS_SHA256)
+    key.verify(pss, b"message", padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
     assert signer.subject_name(SignaturePurpose.VIHF) == "CN=CABINET ESSAI,C=FR"
     assert "PRIVATE" not in repr(signer)
 

@@ -12,11 +12,12 @@ from typing import Final
 from vaguemestre_agent.adapters.dmp.caller import author_of
 from vaguemestre_agent.adapters.dmp.mtom import Part
 from vaguemestre_agent.adapters.dmp.registry import build_feed_request
-from vaguemestre_agent.adapters.signing.port import SignaturePurpose, SignerPort
-from vaguemestre_agent.profiles.model import SignatureAlgorithm, SubmissionProfile
+from vaguemestre_agent.adapters.signing.port import SignerPort
+from vaguemestre_agent.profiles.model import SubmissionProfile
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.ports import SendingContext
 from vaguemestre_core.records import FrozenIds
+from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_documents.hl7time import Hl7Time
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_documents.xds.metadata import SubmissionSet
@@ -40,6 +41,9 @@ _XML: Final = "text/xml"
 _SETTINGS: Final[Mapping[SignatureAlgorithm, SignatureSettings]] = {
     SignatureAlgorithm.RSA_SHA256: SignatureSettings(signature=XmlAlgorithm.RSA_SHA256, digest=DigestAlgorithm.SHA256),
     SignatureAlgorithm.RSA_SHA1: SignatureSettings(signature=XmlAlgorithm.RSA_SHA1, digest=DigestAlgorithm.SHA1),
+    SignatureAlgorithm.RSA_PSS_SHA256: SignatureSettings(
+        signature=XmlAlgorithm.RSA_PSS_SHA256, digest=DigestAlgorithm.SHA256
+    ),
 }
 
 

@@ -19,13 +19,13 @@ from vaguemestre_agent.adapters.signing.port import (
     DIGEST_NAMES,
     DIGEST_URIS,
     SIGNATURE_URIS,
-    SignaturePurpose,
     SignerPort,
 )
 from vaguemestre_agent.profiles.model import AuthenticationMode, VihfProfile
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.records import ProductProfile
 from vaguemestre_core.redaction import REDACTED
+from vaguemestre_core.signing import SignaturePurpose
 
 SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"

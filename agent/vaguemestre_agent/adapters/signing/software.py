@@ -13,16 +13,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from vaguemestre_agent.adapters.signing.port import SignaturePurpose
-from vaguemestre_agent.profiles.model import SignatureAlgorithm
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.redaction import REDACTED, Secret
+from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 
 # SHA-1 only where a profile asks for it: the official samples still carry it.
 _HASHES: Final[Mapping[SignatureAlgorithm, type[hashes.HashAlgorithm]]] = {
     SignatureAlgorithm.RSA_SHA256: hashes.SHA256,
     SignatureAlgorithm.RSA_SHA1: hashes.SHA1,
+    SignatureAlgorithm.RSA_PSS_SHA256: hashes.SHA256,
 }
+_PSS_SALT_BYTES: Final = 32
 
 
 class SoftwareSigner:
@@ -82,10 +83,13 @@ class SoftwareSigner:
         return self._chain[0].subject.rfc4514_string()
 
     async def sign(self, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        """Return the PKCS #1 v1.5 signature; about a millisecond, no input or output."""
+        """Return the signature; about a millisecond, no input or output."""
         return self.sign_now(purpose, data, algorithm)
 
     def sign_now(self, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Do the same without a loop."""
         self._require(purpose)
-        return self._key.sign(data, padding.PKCS1v15(), _HASHES[algorithm]())
+        digest = _HASHES[algorithm]()
+        if algorithm is SignatureAlgorithm.RSA_PSS_SHA256:
+            return self._key.sign(data, padding.PSS(padding.MGF1(digest), _PSS_SALT_BYTES), digest)
+        return self._key.sign(data, padding.PKCS1v15(), digest)
