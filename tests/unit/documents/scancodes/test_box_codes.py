@@ -181,7 +181,7 @@ def test_an_old_box_has_an_ean13() -> None:
     assert (scan.gtin, scan.cip13, scan.lot, scan.hints) == ("03400930000021", "3400930000021", None, frozenset())
     assert box("]E03400930000021\r").cip13 == "3400930000021"
     other = box("4006381333931", "]E0")
-    assert (other.cip13, other.hints) == (None, {BoxHint.NOT_A_MEDICINE})
+    assert (other.cip13, other.hints) == (None, frozenset({BoxHint.NOT_A_MEDICINE}))
 
 
 @pytest.mark.parametrize("text", ["3400930000022", "4006381333931", "0103400930000022172712", "12345678"])

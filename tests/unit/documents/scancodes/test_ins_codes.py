@@ -123,7 +123,7 @@ def test_the_reserved_part_of_the_header_is_skipped_whatever_it_holds() -> None:
 def test_an_unknown_field_is_skipped_to_the_next_gs(place: str) -> None:
     start, end = ZOE.split("S3ZOE", 1)
     scan = scanned(start + place + "S3ZOE" + end)
-    assert (scan.given_names, scan.hints) == ("ZOE", {InsHint.UNKNOWN_FIELD})
+    assert (scan.given_names, scan.hints) == ("ZOE", frozenset({InsHint.UNKNOWN_FIELD}))
     assert scanned(ZOE + GS + place).given_names == "ZOE"
 
 
