@@ -1,6 +1,7 @@
 """The way to the national services that the settings ask for: real, in shadow, or not configured.
 
-A part of the composition root: opens the one client and closes it.
+A part of the composition root: opens the clients and closes them. Sessions have a client of their own: while
+professionals have not answered, their prompts hold its connections, and what leaves meanwhile needs others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, Unconfigure
 from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
+from vaguemestre_agent.services.sessions import PENDING_MAX
 from vaguemestre_agent.settings import ServiceMode, ServiceSettings
 from vaguemestre_core.ports import DmpPort, ProxyPort
 
@@ -62,14 +64,16 @@ async def open_ways(settings: ServiceSettings, parts: Parts) -> AsyncIterator[Wa
     )
     signer = await asyncio.to_thread(_signer, settings)
     client = endpoint.open_client(passed=parts.failpoints.hit)
+    prompts = endpoint.open_client(connections=PENDING_MAX + 8)
     try:
         yield Ways(
             profile=profile,
-            proxy=EsanteProxy(client, profile, parts.clock),
+            proxy=EsanteProxy(prompts, profile, parts.clock),
             dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer),
             is_configured=True,
         )
     finally:
+        await prompts.aclose()
         await client.aclose()
 
 

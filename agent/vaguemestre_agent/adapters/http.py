@@ -159,6 +159,7 @@ class HttpClient:
         tls: TLS material.
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
         passed: told ``send.half_sent`` and ``send.all_sent`` as a body leaves (failpoints of the crash self-test).
+        connections: most exchanges at once; one too many waits as long as it may wait for its connection.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class HttpClient:
         *,
         trust_env: bool = False,
         passed: Callable[[str], None] = lambda _: None,
+        connections: int = 8,
     ) -> None:
         self._passed = passed
         silence_library_loggers()
@@ -179,7 +181,7 @@ class HttpClient:
             follow_redirects=False,
             trust_env=trust_env,
             cookies=CookieJar(_NO_COOKIE),
-            limits=httpx.Limits(max_connections=8, max_keepalive_connections=0, keepalive_expiry=0.0),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=0, keepalive_expiry=0.0),
         )
 
     async def aclose(self) -> None:

@@ -203,12 +203,12 @@ class Backend(Protocol):
     async def open_session(
         self, client: Client, national_id: str, channel: str, mode: str, actor: Actor
     ) -> SessionOffer:
-        """Start opening a session (a person asked); raise InvalidInput, Conflict SESSION_REQUEST_PENDING."""
+        """Start opening a session (a person asked); raise InvalidInput, Conflict SESSION_… (pending, too many)."""
 
     async def adopt_session(
         self, client: Client, national_id: str, cookie: Secret, session_state: str, until_s: float | None, actor: Actor
     ) -> Authority:
-        """Adopt the LGC's own proxy session."""
+        """Adopt the LGC's own proxy session; raise InvalidInput, Conflict SESSIONS_TOO_MANY."""
 
     async def close_session(self, client: Client, national_id: str, actor: Actor) -> None:
         """Close the session; raise NotFound SESSION_UNKNOWN."""

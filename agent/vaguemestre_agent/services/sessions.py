@@ -2,7 +2,8 @@
 
 A session belongs to one professional in one LGC, named by the clientId that the proxy knows: nothing of another LGC
 leaves in it. The state machine of each: CLOSED → (connect) PENDING → OPEN → CLOSED. A session ends by disconnect, by
-its time, or because the proxy said so. Source: psc-proxy contract, SC.PSC.14.
+its time, or because the proxy said so. What one LGC opens is bounded in number, and takes no other's place.
+Source: psc-proxy contract, SC.PSC.14.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from vaguemestre_core.errors import Conflict, InvalidInput, NotFound, ServiceError, StoreError
 from vaguemestre_core.orders import ClientId
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 _Key: TypeAlias = tuple[str, str]  # PS_IdNat, proxy clientId
 CHANNELS = frozenset({"CARD", "MOBILE"})
 SERVICES = ("dmp",)
+OPEN_MAX: Final = 100  # professionals of one LGC with a session here: more than the largest practice has
+PENDING_MAX: Final = 16  # professionals asked at once, all LGCs together; each holds a connection meanwhile
 
 
 class SessionService:
@@ -62,6 +65,7 @@ class SessionService:
         self._changed = changed
         self._open: dict[_Key, ProxySession] = {}
         self._pending: set[_Key] = set()
+        self._adopting: set[_Key] = set()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, started: asyncio.Event) -> None:
@@ -123,7 +127,7 @@ class SessionService:
 
         Raises:
             InvalidInput: SESSION_CHANNEL_UNKNOWN, PRODUCT_PROFILE_MISSING.
-            Conflict: SESSION_REQUEST_PENDING.
+            Conflict: SESSION_REQUEST_PENDING, SESSIONS_TOO_MANY, SESSION_REQUESTS_TOO_MANY.
         """
         if channel not in CHANNELS:
             raise InvalidInput("SESSION_CHANNEL_UNKNOWN")
@@ -132,6 +136,9 @@ class SessionService:
         key = national_id, client.product.proxy_client_id
         if key in self._pending or self._group is None:
             raise Conflict("SESSION_REQUEST_PENDING")
+        if len(self._pending) >= PENDING_MAX:
+            raise Conflict("SESSION_REQUESTS_TOO_MANY", limit=PENDING_MAX)
+        self._need_room(key)
         request_id = f"{self._random.bits(96):024x}"
         binding = f"{self._random.bits(64) % 100:02d}"
         self._pending.add(key)
@@ -182,6 +189,7 @@ class SessionService:
 
         Raises:
             InvalidInput: PRODUCT_PROFILE_MISSING, SESSION_COOKIE_EMPTY, SESSION_ENDED (``until_s`` is not positive).
+            Conflict: SESSIONS_TOO_MANY.
         """
         if client.product is None:
             raise InvalidInput("PRODUCT_PROFILE_MISSING")
@@ -189,6 +197,8 @@ class SessionService:
             raise InvalidInput("SESSION_COOKIE_EMPTY")
         if until_s is not None and not until_s > 0:
             raise InvalidInput("SESSION_ENDED")
+        key = national_id, client.product.proxy_client_id
+        self._need_room(key)
         now = self._clock.now()
         life_s = self._longest_s if until_s is None else min(until_s, self._longest_s)
         session = ProxySession(
@@ -200,10 +210,21 @@ class SessionService:
             adopted=True,
             proxy_client_id=client.product.proxy_client_id,
         )
-        await self._tell("session.adopted", actor, client, national_id, "")
-        self._open[national_id, session.proxy_client_id] = session
+        self._adopting.add(key)
+        try:
+            await self._tell("session.adopted", actor, client, national_id, "")
+        finally:
+            self._adopting.discard(key)
+        self._open[key] = session
         self._changed()
         return self._authority(session, SERVICES[0])
+
+    def _need_room(self, key: _Key) -> None:
+        """Refuse one session too many of an LGC; one that takes the place of the same professional's is not."""
+        ours = {session_key for session in self.sessions() if (session_key := _key(session))[1] == key[1]}
+        ours.update(coming for coming in self._pending | self._adopting if coming[1] == key[1])
+        if len(ours - {key}) >= OPEN_MAX:
+            raise Conflict("SESSIONS_TOO_MANY", limit=OPEN_MAX)
 
     async def close(self, client: Client, national_id: str, actor: Actor) -> None:
         """Close the client's session here at once, and at the proxy in the background.
@@ -231,7 +252,7 @@ class SessionService:
 
     def forget(self, session: ProxySession) -> bool:
         """Forget a session that the proxy no longer knows; a newer one in its place stays, answer False."""
-        key = session.national_id, session.proxy_client_id
+        key = _key(session)
         if self._open.get(key) is not session:
             return False
         del self._open[key]
@@ -253,6 +274,10 @@ class SessionService:
             detail=tuple((name, value) for name, value in pairs if value),
         )
         _log.info("session.changed", extra={"kind": kind})
+
+
+def _key(session: ProxySession) -> _Key:
+    return session.national_id, session.proxy_client_id
 
 
 def _may_close(client: Client, proxy_client_id: str) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from vaguemestre_agent.practice.documents import DOCTOR
+from vaguemestre_agent.services.sessions import OPEN_MAX, PENDING_MAX
 from vaguemestre_core.errors import Conflict, InvalidInput, NotFound, ServiceError, StoreError
 from vaguemestre_core.ports import ConnectRefused
 from vaguemestre_core.records import Scope
 from vaguemestre_core.redaction import Secret
+from vaguemestre_testkit.orders import PRODUCT
 from vaguemestre_testkit.practice_kit import SECRETARY, Office, office
 
 OTHER_DOCTOR = "899700000020"
@@ -140,6 +143,54 @@ async def test_a_session_already_ended_is_not_adopted(tmp_path: Path, until_s: f
         with pytest.raises(InvalidInput, match="SESSION_ENDED"):
             await practice.adopt(until_s=until_s)
         assert await practice.backend.authorities(practice.client) == []
+
+
+async def test_a_program_that_adopts_without_end_is_refused_and_takes_no_place_of_another(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice, practice.at_work():
+        for number in range(OPEN_MAX):
+            await practice.adopt(until_s=60.0, who=f"8{number:011d}")
+        with pytest.raises(Conflict, match="SESSIONS_TOO_MANY"):
+            await practice.adopt()
+        with pytest.raises(Conflict, match="SESSIONS_TOO_MANY"):
+            await ask(practice)
+        await practice.adopt("renewed", until_s=90.0, who="800000000000")  # nobody is one too many in his own place
+        product = replace(PRODUCT, proxy_client_id="other-lgc", oid_root="1.2.250.1.999.1.9")
+        other = (await practice.backend.pair("LGC B", frozenset(Scope), product, None, SECRETARY)).client
+        await practice.adopt(client=other)
+        assert len(practice.sessions.sessions()) == OPEN_MAX + 1
+        practice.clock.advance(60)
+        await practice.adopt()  # those that ended make room
+
+        assert {session.national_id for session in practice.sessions.sessions()} == {DOCTOR, "800000000000"}
+
+
+async def test_adoptions_at_once_are_no_way_around_the_bound(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(adopted(practice, f"8{number:011d}")) for number in range(OPEN_MAX + 20)]
+
+        assert sum(task.result() for task in tasks) == OPEN_MAX
+        assert len(practice.sessions.sessions()) == OPEN_MAX
+
+
+async def adopted(practice: Office, who: str) -> bool:
+    try:
+        await practice.adopt(who=who)
+    except Conflict:
+        return False
+    return True
+
+
+async def test_no_more_professionals_are_asked_at_once_than_connections_can_wait(tmp_path: Path) -> None:
+    async with office(tmp_path) as practice, practice.at_work():
+        practice.proxy.gate = asyncio.Event()
+        for number in range(PENDING_MAX):
+            await ask(practice, f"8{number:011d}")
+        with pytest.raises(Conflict, match="SESSION_REQUESTS_TOO_MANY"):
+            await ask(practice)
+        practice.proxy.gate.set()
+        await practice.pass_time(0, lambda: len(practice.sessions.sessions()) == PENDING_MAX)
+        await ask(practice)
 
 
 async def test_an_empty_cookie_is_refused(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ class DmpEndpoint:
     vihf_issuer: str = ""
     trust_env: bool = False
 
-    def open_client(self, passed: Callable[[str], None] = lambda _: None) -> HttpClient:
-        """Return a client; the caller closes it. ``passed`` is told how a body leaves (see ``HttpClient``)."""
-        return HttpClient(self.base_url, self.tls, trust_env=self.trust_env, passed=passed)
+    def open_client(self, passed: Callable[[str], None] = lambda _: None, *, connections: int = 8) -> HttpClient:
+        """Return a client; the caller closes it. ``passed`` and ``connections`` are those of ``HttpClient``."""
+        return HttpClient(self.base_url, self.tls, trust_env=self.trust_env, passed=passed, connections=connections)
 
 
 class EsanteDmp:
