@@ -1,0 +1,3 @@
+"""What the tests of cards share: small native libraries that misbehave on purpose."""
+
+from __future__ import annotations
