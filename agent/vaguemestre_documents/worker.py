@@ -1,9 +1,10 @@
 """The worker process: prepares documents so that a parser that crashes, hangs or swells cannot touch the agent.
 
 ``python -m vaguemestre_documents.worker [--memory-bytes N]`` reads requests on standard input and answers on standard
-output, one after the other, until end of file. Owns the framing; never a timeout (the parent kills it), never a file.
+output, one after the other, until end of file. Owns what the frames say; never a timeout (the
+parent kills it), never a file.
 
-Frame, both ways: length of the JSON part, length of the bytes part (4 bytes each, big endian), JSON in UTF-8, bytes.
+Frames: ``vaguemestre_core.frames``.
 
 * request JSON: ``request`` (its name, given back in the answer), ``media_type``, ``metadata`` (object),
   ``identifiers`` {``document_id``, ``set_id``, ``version``,
@@ -27,9 +28,10 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from vaguemestre_core.frames import Frame, FrameError, encode_frame, read_frame
 from vaguemestre_documents.body_inspection import DEFAULT_MAX_BODY_BYTES
 from vaguemestre_documents.cda.request import ReplacedVersion
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode, PdfPolicy
@@ -48,54 +50,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY_BYTES: Final = 1_073_741_824
 EXIT_INTERNAL: Final = 70
-_LENGTH_BYTES: Final = 4
-_MAX_JSON_BYTES: Final = 1_000_000
-_MAX_BODY_BYTES: Final = 64_000_000
-
-
-class FrameError(Exception):
-    """The stream is not made of frames."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One message: a JSON object and bytes."""
-
-    header: Mapping[str, object]
-    content: bytes
-
-    def __repr__(self) -> str:
-        return f"Frame({len(self.content)} bytes)"
-
-
-def encode_frame(frame: Frame) -> bytes:
-    """Return a frame as bytes."""
-    header = json.dumps(frame.header, ensure_ascii=False).encode()
-    lengths = len(header).to_bytes(_LENGTH_BYTES, "big") + len(frame.content).to_bytes(_LENGTH_BYTES, "big")
-    return lengths + header + frame.content
-
-
-def read_frame(stream: BinaryIO) -> Frame | None:
-    """Return the next frame, or None at a clean end of file. Raises FrameError."""
-    lengths = stream.read(2 * _LENGTH_BYTES)
-    if not lengths:
-        return None
-    if len(lengths) != 2 * _LENGTH_BYTES:
-        raise FrameError("lengths")
-    json_length = int.from_bytes(lengths[:_LENGTH_BYTES], "big")
-    content_length = int.from_bytes(lengths[_LENGTH_BYTES:], "big")
-    if json_length > _MAX_JSON_BYTES or content_length > _MAX_BODY_BYTES:
-        raise FrameError("too large")
-    text, content = stream.read(json_length), stream.read(content_length)
-    if len(text) != json_length or len(content) != content_length:
-        raise FrameError("truncated")
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FrameError("json") from None
-    if not isinstance(header, dict):
-        raise FrameError("json")
-    return Frame(header=header, content=content)
 
 
 def encode_request(request: PreparationRequest, request_id: str = "") -> bytes:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.frames import FrameError, read_frame
 from vaguemestre_documents.body_inspection import inspect_body
 from vaguemestre_documents.cda.build import build_cda_n1
 from vaguemestre_documents.cda.read import BodyLevel, parse_cda, read_n1_body
@@ -24,7 +25,7 @@ from vaguemestre_documents.preparation import (
     prepare,
 )
 from vaguemestre_documents.prepared import PreparedDocument
-from vaguemestre_documents.worker import FrameError, decode_request, encode_request, read_frame
+from vaguemestre_documents.worker import decode_request, encode_request
 from vaguemestre_testkit import cda_samples, metadata_samples
 
 TIFF = b"II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"

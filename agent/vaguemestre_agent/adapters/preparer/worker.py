@@ -9,18 +9,18 @@ Security: the body goes through a pipe; nothing of it in arguments, files or log
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final, Self
 
+from vaguemestre_agent.adapters.receiving import receive_frame
+from vaguemestre_core.frames import Frame, FrameError, FrameLimits
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.ports import PreparationRefusal, PreparedBuild
 from vaguemestre_core.records import Order, StoredBody
@@ -30,8 +30,7 @@ from vaguemestre_documents.preparation import FrozenIdentifiers, PreparationRequ
 from vaguemestre_documents.worker import DEFAULT_MEMORY_BYTES, encode_request
 
 _LOGGER = logging.getLogger(__name__)
-_ANSWER_JSON_MAX_BYTES: Final = 4_000_000
-_ANSWER_CONTENT_MAX_BYTES: Final = 128_000_000
+_ANSWER_LIMITS: Final = FrameLimits(json_bytes=4_000_000, content_bytes=128_000_000)
 _CLOSING_S: Final = 5.0
 _MAX_LOSSES: Final = 2
 _REMEMBERED: Final = 1000
@@ -40,12 +39,6 @@ _NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 class _WorkerLost(Exception):
     """The worker gave no answer that can be used."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    header: dict[str, object]
-    content: bytes = field(repr=False)
 
 
 class WorkerPreparer:
@@ -154,25 +147,19 @@ class WorkerPreparer:
             footer=self._footer,
         )
 
-    async def _exchange(self, frame: bytes, request_id: str) -> _Answer:
+    async def _exchange(self, frame: bytes, request_id: str) -> Frame:
         process = await self._running()
         if process.stdin is None or process.stdout is None:
             raise _WorkerLost
         process.stdin.write(frame)
         await process.stdin.drain()
-        lengths = await process.stdout.readexactly(8)
-        json_length, content_length = int.from_bytes(lengths[:4], "big"), int.from_bytes(lengths[4:], "big")
-        if json_length > _ANSWER_JSON_MAX_BYTES or content_length > _ANSWER_CONTENT_MAX_BYTES:
-            raise _WorkerLost
-        text = await process.stdout.readexactly(json_length)
-        content = await process.stdout.readexactly(content_length)
         try:
-            header = json.loads(text)
-        except (ValueError, RecursionError):
+            answer = await receive_frame(process.stdout, _ANSWER_LIMITS)
+        except FrameError:
             raise _WorkerLost from None
-        if not isinstance(header, dict) or header.get("request") != request_id:
+        if answer.header.get("request") != request_id:
             raise _WorkerLost  # garbage, or the answer of another request: nothing that this worker says is believed
-        return _Answer(header=header, content=content)
+        return answer
 
     async def _running(self) -> Process:
         if self._process is not None and self._process.returncode is None:
@@ -221,7 +208,7 @@ def _empty(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _result(answer: _Answer) -> PreparedBuild | PreparationRefusal:
+def _result(answer: Frame) -> PreparedBuild | PreparationRefusal:
     match answer.header.get("outcome"):
         case "prepared":
             version = answer.header.get("version")

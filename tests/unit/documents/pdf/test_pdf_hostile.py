@@ -14,8 +14,9 @@ from pathlib import Path
 import pikepdf
 import pytest
 
+from vaguemestre_core.frames import Frame, read_frame
 from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
-from vaguemestre_documents.worker import Frame, encode_request, read_frame
+from vaguemestre_documents.worker import encode_request
 from vaguemestre_testkit import metadata_samples, pdf_samples
 
 resource = pytest.importorskip("resource", reason="the memory of the worker is bounded on POSIX systems only")

@@ -1,0 +1,49 @@
+"""One life of the readers process: takes its pipe, reads its settings, starts its threads, serves, ends.
+
+Ends with its parent, whatever native code is doing: the end of the pipe leaves at once, without waiting for threads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final
+
+from vaguemestre_core.frames import FrameError, read_frame
+from vaguemestre_drivers.process.outlet import Outlet
+from vaguemestre_drivers.process.pipes import take_pipes
+from vaguemestre_drivers.process.pulses import Pulses
+from vaguemestre_drivers.process.server import Server
+from vaguemestre_drivers.process.verbs import Verb
+from vaguemestre_drivers.process.vitals import end_with_parent, forbid_core_dump
+from vaguemestre_drivers.process.work import start_work
+
+EXIT_FRAMES: Final = 70
+# Given the settings, the way out and the pulses: starts what runs by itself and returns what can be asked.
+Work = Callable[[Mapping[str, object], Outlet, Pulses], Mapping[str, Verb]]
+
+
+def _say_only_the_class(kind: type[BaseException], _value: BaseException, _trace: TracebackType | None) -> None:
+    sys.stderr.write(f"readers process stopped: {kind.__name__}\n")
+
+
+def run(work: Work = start_work) -> int:
+    """Serve the parent; return the exit status when the frames were not ours, else do not return."""
+    sys.excepthook = _say_only_the_class
+    end_with_parent()
+    forbid_core_dump()
+    source, sink = take_pipes()
+    outlet, pulses = Outlet(sink), Pulses()
+    try:
+        first = read_frame(source)
+        if first is not None:
+            server = Server(outlet, pulses, work(first.header, outlet, pulses))
+            outlet.event("ready", {"pid": os.getpid()})
+            server.beat_for_ever()
+            server.serve(source)
+    except FrameError as error:
+        _say_only_the_class(type(error), error, None)
+        os._exit(EXIT_FRAMES)
+    os._exit(0)
