@@ -49,7 +49,7 @@ def _print(_: Asked) -> Reply:
 
 
 def _refuse(_: Asked) -> Reply:
-    raise CardTrouble(Situation.PIN_WRONG, tries_left=2)
+    raise CardTrouble(Situation.CARD_CHANGED, tries_left=2)
 
 
 def _break(_: Asked) -> Reply:

@@ -128,7 +128,7 @@ async def test_native_code_that_prints_and_children_that_read_break_no_frame() -
 @pytest.mark.parametrize(
     ("verb", "kind", "code"),
     [
-        ("refuse", CardTrouble, "PIN_WRONG"),
+        ("refuse", CardTrouble, "CARD_CHANGED"),
         ("break", UnexpectedError, "READERS_BUG"),
         ("no such verb", InvalidInput, "READERS_REQUEST_INVALID"),
     ],
@@ -141,7 +141,7 @@ async def test_refusals_come_back_as_they_were_and_bugs_say_nothing(
             await supervised.ask(verb, allowed_s=5)
     assert refused.value.code == code
     assert "DUPONT" not in str(refused.value)
-    assert refused.value.params == ({"tries_left": 2} if code == "PIN_WRONG" else refused.value.params)
+    assert refused.value.params == ({"tries_left": 2} if code == "CARD_CHANGED" else refused.value.params)
 
 
 async def test_a_lane_with_too_much_to_do_refuses() -> None:
