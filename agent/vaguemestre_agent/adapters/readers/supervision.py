@@ -97,5 +97,5 @@ class Supervised:
         lived_s = self._clock.boot_s() - started
         self._short = 1 if lived_s >= HEALTHY_S else self._short + 1
         _LOGGER.warning(
-            "readers.process.ended", extra={"reason": why, "lived_s": round(lived_s, 1), "short_lives": self._short}
+            "readers.process.ended", extra={"reason": why, "duration_ms": round(lived_s * 1000), "losses": self._short}
         )
