@@ -1,4 +1,4 @@
-"""The public read of Vitale 2: no licence, no PIN, four commands, and a fingerprint that tells one card from another.
+"""The public read of Vitale 2: no licence, no PIN, four commands.
 
 Owns the sequence on a ``CardTransport`` and what counts as a flaky reader; never keeps the card, never writes to it,
 never logs what it says. Rights, birth names, ranks and certified NIRs are not readable this way.
@@ -7,11 +7,10 @@ Source: docs/cards.md (sequence of two working public readers).
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
 from vaguemestre_core.cards import CardTrouble, Situation
-from vaguemestre_core.vitale import Beneficiary, CardFingerprint, NirKey, VitaleReading, VitaleSource
+from vaguemestre_core.vitale import Beneficiary, NirKey, VitaleReading, VitaleSource
 from vaguemestre_drivers import apdu
 from vaguemestre_drivers.apdu import CardAnswerInvalid, Command
 from vaguemestre_drivers.pcsc.port import CardTransport
@@ -24,33 +23,25 @@ from vaguemestre_drivers.vitale.decoding import (
     is_empty_file,
     pair,
 )
+from vaguemestre_drivers.vitale.fingerprint import Fingerprints
 
 MASTER_FILE: Final = 0x3F00
 APPLICATION_VITALE: Final = bytes.fromhex("D2 50 00 00 02 56 49 54 41 4C 45")
 SHORT_FILE: Final = 2  # identities under the master file, NIRs under the application
 FILE_MAX_BLOCKS: Final = 32  # 8 KiB, ten times what the largest family needs; a card that dribbles stops there too
 ATTEMPTS: Final = 4  # keyboard readers lose an exchange now and then
-FINGERPRINT_KEY_BYTES: Final = 32
 _BLOCK: Final = 256
-_FINGERPRINT_CONTEXT: Final = b"vaguemestre vitale 1"
 
 
 class VitaleReader:
-    """Reads Vitale cards and gives each reading a fingerprint under a key of this process.
-
-    A fingerprint is HMAC-SHA-256, under ``fingerprint_key``, of the ATR and of both files as read, padding apart: two
-    cards of the same family differ by their names, dates, NIRs or certificate; the same card pulled out and put back
-    gives the same. The key is random and stays in memory: a fingerprint says nothing to another process, and the
-    NIRs cannot be found by trying them all.
+    """Reads Vitale 2 cards; readings compare within one process (``Fingerprints``).
 
     Args:
-        fingerprint_key: 32 random bytes, new for each process.
+        fingerprints: those of the process.
     """
 
-    def __init__(self, fingerprint_key: bytes) -> None:
-        if len(fingerprint_key) != FINGERPRINT_KEY_BYTES:
-            raise ValueError("a fingerprint key has 32 bytes")
-        self._key = fingerprint_key
+    def __init__(self, fingerprints: Fingerprints) -> None:
+        self._fingerprints = fingerprints
 
     def read(self, transport: CardTransport) -> VitaleReading:
         """Read the card in one go; a wrong NIR key is read a second time before it is believed.
@@ -86,17 +77,9 @@ class VitaleReader:
         return VitaleReading(
             source=VitaleSource.CARD,
             beneficiaries=beneficiaries,
-            fingerprint=self.fingerprint(transport.atr, identities, nirs),
+            fingerprint=self._fingerprints.of(VitaleSource.CARD, transport.atr, identities, nirs),
             valid_from=decoded.valid_from,
         )
-
-    def fingerprint(self, *parts: bytes) -> CardFingerprint:
-        """Return the fingerprint of these parts, in this order; trailing zeros do not count."""
-        digest = hmac.new(self._key, _FINGERPRINT_CONTEXT, "sha256")
-        for part in parts:
-            content = part.rstrip(b"\x00")
-            digest.update(len(content).to_bytes(4, "big") + content)
-        return CardFingerprint(digest.digest())
 
 
 def _has_wrong_key(person: Beneficiary) -> bool:

@@ -12,6 +12,7 @@ from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_core.vitale import NirKey, VitaleDate, VitaleReading, VitaleSource
 from vaguemestre_drivers.apdu import MAX_ROUNDS
 from vaguemestre_drivers.vitale.decoding import VitaleContentInvalid, decode_identities, decode_nirs, pair
+from vaguemestre_drivers.vitale.fingerprint import Fingerprints
 from vaguemestre_drivers.vitale.read import FILE_MAX_BLOCKS, VitaleReader
 from vaguemestre_sandbox.cards.card import PulledCard, VirtualCard
 from vaguemestre_sandbox.cards.hostile import HOSTILE, EndlessCard
@@ -28,7 +29,8 @@ from vaguemestre_sandbox.cards.vitale import (
 )
 from vaguemestre_testkit.direct_card import DirectCard, FlakyCard
 
-READER = VitaleReader(bytes(range(32)))
+MARKS = Fingerprints(bytes(range(32)))
+READER = VitaleReader(MARKS)
 
 
 def read(card: VirtualCard) -> VitaleReading:
@@ -216,18 +218,21 @@ def test_the_same_card_confirms_a_choice_and_another_does_not() -> None:
 
 
 def test_a_fingerprint_says_nothing_to_another_process() -> None:
-    here, there = read(Vitale2Card()), VitaleReader(bytes(32)).read(DirectCard(Vitale2Card()))
+    here, there = read(Vitale2Card()), VitaleReader(Fingerprints(bytes(32))).read(DirectCard(Vitale2Card()))
 
     assert here.fingerprint == read(Vitale2Card()).fingerprint
     assert here.fingerprint != there.fingerprint
     assert b"FICTIF" not in here.fingerprint.reveal()
     with pytest.raises(ValueError, match="32 bytes"):
-        VitaleReader(b"short")
+        Fingerprints(b"short")
 
 
 def test_parts_of_a_fingerprint_do_not_run_into_each_other() -> None:
-    assert READER.fingerprint(b"ab", b"c") != READER.fingerprint(b"a", b"bc")
-    assert READER.fingerprint(b"ab\x00\x00", b"c") == READER.fingerprint(b"ab", b"c\x00")
+    card = VitaleSource.CARD
+
+    assert MARKS.of(card, b"ab", b"c") != MARKS.of(card, b"a", b"bc")
+    assert MARKS.of(card, b"ab\x00\x00", b"c") == MARKS.of(card, b"ab", b"c\x00")
+    assert MARKS.of(card, b"ab") != MARKS.of(VitaleSource.API_LEC, b"ab")
 
 
 NAMES = st.text(st.characters(max_codepoint=0xFF, categories=["Lu", "Ll"]), min_size=1, max_size=25)
@@ -241,7 +246,7 @@ PEOPLE = st.builds(
 )
 
 
-@given(st.lists(PEOPLE, min_size=1, max_size=9), st.sampled_from(Manner), st.integers(1, 255))
+@given(st.lists(PEOPLE, min_size=1, max_size=9), st.sampled_from(Manner), st.integers(16, 255))
 def test_whoever_is_written_is_read(people: list[VitalePerson], manner: Manner, piece: int) -> None:
     files = written_files(people)
     size = max(len(files.identities), len(files.nirs)) + 7
