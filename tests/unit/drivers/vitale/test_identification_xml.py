@@ -27,10 +27,12 @@ WHOLE = {
     "ligne5": "75012 PARIS",
 }
 AMO = (
-    "<amo><qualBenef>0</qualBenef><codeRegime>01</codeRegime><caisse>751</caisse><centreGestion>0001</centreGestion>"
+    "<amo><qualBenef>0</qualBenef><codeRegime>01</codeRegime><caisse>751</caisse>"
+    "<centreGestion>0001</centreGestion>"
     "<codeGestion>10</codeGestion><listePeriodesDroits>"
     "<element><debut>01012020</debut><fin>31122026</fin></element>"
-    "<element><debut>01012027</debut><fin/></element></listePeriodesDroits><libelleExo>PAS D'EXONERATION</libelleExo></amo>"
+    "<element><debut>01012027</debut><fin/></element></listePeriodesDroits>"
+    "<libelleExo>PAS D'EXONERATION</libelleExo></amo>"
 )
 
 
