@@ -38,7 +38,7 @@ async def test_an_agent_killed_at_every_step_loses_nothing_and_sends_nothing_twi
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("bug", sorted(seeded.BUGS))
 async def test_a_seeded_bug_turns_it_red(tmp_path: Path, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(life, "QUIET_S", 3.0)
+    monkeypatch.setattr(life, "PATIENCE_S", 3.0)
     monkeypatch.setattr(life, "VISIT_S", 4.0)
     sown = seeded.BUGS[bug]
     report = await run_crash(len(sown.visits), seed=1, folder=tmp_path, bug=bug)

@@ -108,6 +108,10 @@ class Office:
         """Say whether some order of this LGC may still move by itself."""
         return bool((await self.client.orders(states=MOVING, limit=1)).orders)
 
+    async def moving(self) -> frozenset[str]:
+        """Return which orders of this LGC may still move by themselves."""
+        return frozenset(order.order_id for order in await self._all_moving())
+
     async def is_doubtful(self) -> bool:
         """Say whether an order of this LGC is in doubt."""
         return bool((await self.client.orders(states=("in_doubt",), limit=1)).orders)
@@ -169,8 +173,18 @@ class Office:
             await self.client.release(self.random.choice(held).order_id)
 
     async def _held(self) -> list[wire.Order]:
-        page = await self.client.orders(states=MOVING, limit=200)
-        return [order for order in page.orders if order.holds]
+        return [order for order in await self._all_moving() if order.holds]
+
+    async def _all_moving(self) -> list[wire.Order]:
+        """Return them all: a long storm leaves hundreds."""
+        found: list[wire.Order] = []
+        after: str | None = None
+        while True:
+            page = await self.client.orders(states=MOVING, limit=200, after=after)
+            found += page.orders
+            if page.next is None:
+                return found
+            after = page.next
 
 
 _TO_ONE: Final[Mapping[Act, Callable[[Office, Deposit], Awaitable[None]]]] = {

@@ -20,6 +20,7 @@ from vaguemestre_agent.practice.sandbox import RunningSandbox
 from vaguemestre_agent.selftest.crash.acts import Act, Office
 from vaguemestre_agent.selftest.crash.failures import FAILURES, Visit
 from vaguemestre_agent.selftest.crash.journal import Journal
+from vaguemestre_agent.selftest.crash.rest import come_to_rest
 from vaguemestre_agent.selftest.crash.restoring import SavedState, copied_home
 from vaguemestre_agent.selftest.crash.subject import ARMED_VARIABLE, CLOCK_VARIABLE
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, ApiProblem
@@ -29,7 +30,7 @@ AWAY: Final = (AgentNotRunning, AgentSilent)
 VISIT_S: Final = 20.0  # longest life of an agent that is led to one failpoint
 LIFE_S: Final = 1.0  # how long an agent that meets no failpoint lives before a random kill
 LONG_LIFE_S: Final = 5.0  # now and then: long enough for "unknown there" to count
-QUIET_S: Final = 120.0  # longest time for everything to come to its end once nothing is killed any more
+PATIENCE_S: Final = 120.0  # longest time in which no order comes to its end, once nothing is killed any more
 JUMPS_S: Final = (-45.0, 45.0)  # within what the services tolerate, far beyond the longest exchange
 Told = Callable[[int], None]
 
@@ -79,9 +80,7 @@ class PracticeRun:
             for office in offices:
                 await office.repeat()
                 await office.release_all()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(QUIET_S):
-                    await _quiet(offices)
+            await come_to_rest(lambda: _moving(offices), PATIENCE_S)
         return child
 
     @asynccontextmanager
@@ -219,6 +218,10 @@ class PracticeRun:
         new = self._clock.with_suffix(".new")
         new.write_text(str(offset_s), "ascii")
         new.replace(self._clock)
+
+
+async def _moving(offices: Sequence[Office]) -> frozenset[str]:
+    return frozenset[str]().union(*[await office.moving() for office in offices])
 
 
 async def _quiet(offices: Sequence[Office]) -> None:
