@@ -75,7 +75,10 @@ class DocumentSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DocumentMetadata:
-    """Metadata of a document that we build. Times absent are those of the preparation."""
+    """Metadata of a document that we build. Times absent are those of the preparation.
+
+    ``with_ins_code`` asks for the Datamatrix INS below the first page of the PDF.
+    """
 
     document_type: DeclaredType
     title: str
@@ -98,6 +101,7 @@ class DocumentMetadata:
     set_id: str | None
     replaces: ReplacedVersion | None
     episode: str | None
+    with_ins_code: bool = False
 
     def summary(self) -> DocumentSummary:
         """Return what intake needs."""

@@ -173,7 +173,18 @@ def _document(reader: _Reader) -> DocumentMetadata:
         set_id=reader.optional("set_id"),
         replaces=reader.map("replaces", _replaces),
         episode=reader.optional("episode"),
+        with_ins_code=reader.flag("ins_code"),
     )
+
+
+def parse_patient(value: Mapping[str, object]) -> PatientIdentity:
+    """Return the identity of a patient given alone, in the shape that a document's metadata give it.
+
+    Raises:
+        MetadataInvalid: with its findings.
+    """
+    _require_schema(value, "patient")
+    return _patient(_Reader(value, ""))
 
 
 def _ready(reader: _Reader) -> ReadyMetadata:

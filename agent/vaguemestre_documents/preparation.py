@@ -36,6 +36,7 @@ from vaguemestre_documents.metadata_schema import MetadataFinding
 from vaguemestre_documents.pdf.faults import SENTENCES as PDF_SENTENCES
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode, PdfPolicy
 from vaguemestre_documents.prepared import PreparedDocument
+from vaguemestre_documents.scancodes.ins_writing import ins_symbol
 from vaguemestre_documents.sentences import SENTENCES
 from vaguemestre_documents.xds.metadata import document_entry_from_cda
 
@@ -140,7 +141,8 @@ def _bare(media_type: str) -> str:
 def _build(request: PreparationRequest, metadata: DocumentMetadata) -> PreparationResult:
     media_type = require_media_type(_bare(request.media_type))
     report = inspect_body(media_type, request.body, max_bytes=request.max_body_bytes)
-    given, added = _with_footer(request, metadata, media_type, report)
+    coded = _with_ins_code(request.body, metadata, media_type, report)
+    given, added = _with_footer(request, coded, metadata, media_type, report)
     content, report, converted = _conform(request.pdf, given, media_type, report)
     cda = build_cda_n1(_cda_request(request, metadata, Body(media_type=media_type, content=content)))
     is_qualified = metadata.patient.status is IdentityStatus.QUALIFIEE
@@ -149,23 +151,46 @@ def _build(request: PreparationRequest, metadata: DocumentMetadata) -> Preparati
     return _result(PreparedDocument(cda=cda, entry=entry), header, report, (*warnings, *added, *converted))
 
 
+def _with_ins_code(body: bytes, metadata: DocumentMetadata, media_type: MediaType, report: BodyReport) -> bytes:
+    """Return the body with the Datamatrix INS that the practice program asked for, or refuse the document."""
+    if not metadata.with_ins_code:
+        return body
+    try:
+        drawn = ins_symbol(metadata.patient)
+    except InvalidInput as error:
+        sentence = SENTENCES[error.code]
+        raise _Refused((MetadataFinding(code=error.code, pointer="/ins_code", sentence=sentence),)) from None
+    if media_type is not MediaType.PDF:
+        raise _Refused(_pdf_findings("INS_CODE_NOT_POSSIBLE"))
+    # Loaded in the worker only, like all that reads a PDF.
+    from vaguemestre_documents.pdf.ins_stamp import StampLeftOut, with_ins_code
+    from vaguemestre_documents.pdf.values import PdfRefused
+
+    try:
+        return with_ins_code(body, drawn, claims_pdfa=report.is_pdfa_claimed is True)
+    except StampLeftOut:
+        raise _Refused(_pdf_findings("INS_CODE_NOT_POSSIBLE")) from None
+    except PdfRefused as refused:
+        raise _Refused(_pdf_findings("INS_CODE_NOT_POSSIBLE", refused.fault)) from None
+
+
 def _with_footer(
-    request: PreparationRequest, metadata: DocumentMetadata, media_type: MediaType, report: BodyReport
+    request: PreparationRequest, body: bytes, metadata: DocumentMetadata, media_type: MediaType, report: BodyReport
 ) -> tuple[bytes, tuple[MetadataFinding, ...]]:
     """Return the body with what the practice wants below its last page, and what to say of it."""
     said = paragraphs(request.footer, metadata)
     if not said:
-        return request.body, ()
+        return body, ()
     if media_type is not MediaType.PDF:
-        return request.body, _pdf_findings("FOOTER_LEFT_OUT")
+        return body, _pdf_findings("FOOTER_LEFT_OUT")
     # Loaded in the worker only, like all that reads a PDF.
     from vaguemestre_documents.pdf.footer import FooterLeftOut, with_footer
     from vaguemestre_documents.pdf.values import PdfRefused
 
     try:
-        return with_footer(request.body, said, claims_pdfa=report.is_pdfa_claimed is True), ()
+        return with_footer(body, said, claims_pdfa=report.is_pdfa_claimed is True), ()
     except FooterLeftOut:
-        return request.body, _pdf_findings("FOOTER_LEFT_OUT")
+        return body, _pdf_findings("FOOTER_LEFT_OUT")
     except PdfRefused as refused:
         raise _Refused(_pdf_findings("FOOTER_NOT_POSSIBLE", refused.fault)) from None
 

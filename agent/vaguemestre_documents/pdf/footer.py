@@ -1,6 +1,6 @@
 """Add a footer below the last page of a PDF: the page grows at its bottom, nothing is written over what is on it.
 
-Owns the drawing and its place; what the footer says is given. Letters are embedded (Bitstream Vera, shipped by
+Owns the drawing; its place is ``band.py``'s, what it says is given. Letters are embedded (Bitstream Vera, shipped by
 reportlab), so that a PDF/A-1 stays one. Deterministic: same bytes in, same bytes out.
 Source: ISO 32000-1, 7.7.3, 14.11.2.
 """
@@ -10,76 +10,26 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
-import pikepdf
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from vaguemestre_documents.pdf.band import FONT, add_band, font, is_signed, place_of
 from vaguemestre_documents.pdf.faults import Fault
 from vaguemestre_documents.pdf.reading import open_pdf
-from vaguemestre_documents.pdf.rewriting import name_srgb
 from vaguemestre_documents.pdf.values import PdfRefused
 
-_FONT: Final = "Vera"
 _SIZE: Final = 7.0  # points
 _LEADING: Final = 9.0
 _MARGIN: Final = 28.0
 _PADDING: Final = 8.0
 _MIN_WIDTH: Final = 144.0  # two inches: below that no sentence can be read
-_BOXES: Final = ("/CropBox", "/BleedBox", "/TrimBox", "/ArtBox")
 
 
 class FooterLeftOut(Exception):
     """The PDF carries a signature, which a change would break: it stays as it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the footer goes: the part of the page that is shown, in its own units, and how it is turned."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-    turn: int
-    unit: float
-
-    @property
-    def width(self) -> float:
-        """Width as the reader sees it, points."""
-        across = self.right - self.left if self.turn % 180 == 0 else self.top - self.bottom
-        return across * self.unit
-
-    def grown(self, height: float) -> tuple[float, float, float, float]:
-        """Return the page with room for the footer on the side that the reader sees at the bottom."""
-        more = height / self.unit
-        match self.turn:
-            case 90:
-                return (self.left, self.bottom, self.right + more, self.top)
-            case 180:
-                return (self.left, self.bottom, self.right, self.top + more)
-            case 270:
-                return (self.left - more, self.bottom, self.right, self.top)
-            case _:
-                return (self.left, self.bottom - more, self.right, self.top)
-
-    def matrix(self, height: float) -> tuple[float, float, float, float, float, float]:
-        """Return what puts a drawing of that height, upright for the reader, into that room."""
-        scale = 1 / self.unit
-        left, bottom, right, top = self.grown(height)
-        match self.turn:
-            case 90:
-                return (0, scale, -scale, 0, right, bottom)
-            case 180:
-                return (-scale, 0, 0, -scale, right, top)
-            case 270:
-                return (0, -scale, scale, 0, left, top)
-            case _:
-                return (scale, 0, 0, scale, left, bottom)
 
 
 def with_footer(content: bytes, paragraphs: Sequence[str], *, claims_pdfa: bool) -> bytes:
@@ -91,132 +41,30 @@ def with_footer(content: bytes, paragraphs: Sequence[str], *, claims_pdfa: bool)
         FooterLeftOut: the PDF is signed.
         PdfRefused: it cannot be read within bounds, or its last page is too narrow (PDFA_LIMIT).
     """
-    out = io.BytesIO()
     with open_pdf(content) as pdf:
-        if _is_signed(pdf):
+        if is_signed(pdf):
             raise FooterLeftOut
         page = pdf.pages[-1]
-        place = _place(page)
+        place = place_of(page)
         if place.width < _MIN_WIDTH:
             raise PdfRefused(Fault.LIMIT)
         drawing, height = _drawn(paragraphs, place.width)
-        with pikepdf.open(io.BytesIO(drawing)) as footer:
-            form = pdf.copy_foreign(footer.pages[0].as_form_xobject())
-        _put(page, form, place, height)
-        if claims_pdfa and "/OutputIntents" not in pdf.Root:
-            name_srgb(pdf)
-        pdf.save(
-            out,
-            preserve_pdfa=True,
-            fix_metadata_version=False,
-            compress_streams=False,
-            stream_decode_level=pikepdf.StreamDecodeLevel.none,
-            object_stream_mode=pikepdf.ObjectStreamMode.preserve,
-            deterministic_id=True,
-        )
-    return out.getvalue()
-
-
-def _is_signed(pdf: pikepdf.Pdf) -> bool:
-    form = pdf.Root.get("/AcroForm")
-    flags = int(form.get("/SigFlags", 0)) if isinstance(form, pikepdf.Dictionary) else 0
-    return bool(flags & 1) or "/Perms" in pdf.Root
-
-
-def _inherited(page: pikepdf.Page, key: str) -> object:
-    """Return what a page or the nodes above it say under a key, or None."""
-    node: pikepdf.Object = page.obj
-    for _ in range(64):
-        if key in node:
-            return node[key]
-        if "/Parent" not in node:
-            return None
-        node = node.Parent
-    raise PdfRefused(Fault.TOO_COMPLEX)
-
-
-def _box(value: object) -> tuple[float, float, float, float] | None:
-    if not isinstance(value, pikepdf.Array) or len(value) != 4:
-        return None
-    across = sorted((float(value[0]), float(value[2])))
-    upward = sorted((float(value[1]), float(value[3])))
-    return across[0], upward[0], across[1], upward[1]
-
-
-def _place(page: pikepdf.Page) -> _Place:
-    media = _box(_inherited(page, "/MediaBox"))
-    if media is None:
-        raise PdfRefused(Fault.UNREADABLE)
-    crop = _box(_inherited(page, "/CropBox")) or media
-    turn = _inherited(page, "/Rotate")
-    unit = page.obj.get("/UserUnit", 1)
-    return _Place(
-        left=max(media[0], crop[0]),
-        bottom=max(media[1], crop[1]),
-        right=min(media[2], crop[2]),
-        top=min(media[3], crop[3]),
-        turn=int(turn) % 360 if isinstance(turn, int) else 0,
-        unit=max(float(unit), 0.01),
-    )
-
-
-def _put(page: pikepdf.Page, form: pikepdf.Object, place: _Place, height: float) -> None:
-    name = _named(page, form)
-    depth = 0
-    for instruction in pikepdf.parse_content_stream(page, operators="q Q"):
-        depth = depth + 1 if str(instruction.operator) == "q" else max(0, depth - 1)
-    # What was cut off stays cut off: the page shows no more of itself than before.
-    shown = _numbers(place.left, place.bottom, place.right - place.left, place.top - place.bottom)
-    page.contents_add(f"q {shown} re W n q\n".encode(), prepend=True)
-    matrix = _numbers(*place.matrix(height))
-    page.contents_add(("\n" + "Q " * (depth + 2) + f"q {matrix} cm {name} Do Q").encode())
-    grown = pikepdf.Array([round(side, 3) for side in place.grown(height)])
-    page.obj.MediaBox = grown
-    for key in _BOXES:
-        if key in page.obj:
-            del page.obj[key]
-    if _inherited(page, "/CropBox") is not None:
-        page.obj.CropBox = grown
-
-
-def _named(page: pikepdf.Page, form: pikepdf.Object) -> str:
-    """Give the drawing a free name in the page's own resources, never in those that other pages share."""
-    inherited = _inherited(page, "/Resources")
-    resources = (
-        pikepdf.Dictionary(dict(inherited.items()))
-        if isinstance(inherited, pikepdf.Dictionary)
-        else pikepdf.Dictionary()
-    )
-    named = resources.get("/XObject")
-    drawings = (
-        pikepdf.Dictionary(dict(named.items())) if isinstance(named, pikepdf.Dictionary) else pikepdf.Dictionary()
-    )
-    number = 0
-    while f"/Footer{number}" in drawings:
-        number += 1
-    drawings[f"/Footer{number}"] = form
-    resources["/XObject"] = drawings
-    page.obj.Resources = resources
-    return f"/Footer{number}"
-
-
-def _numbers(*values: float) -> str:
-    return " ".join(f"{value:.4f}".rstrip("0").rstrip(".") or "0" for value in values)
+        return add_band(pdf, page, drawing, height, claims_pdfa=claims_pdfa)
 
 
 def _drawn(paragraphs: Sequence[str], width: float) -> tuple[bytes, float]:
     """Return a PDF of one page with the paragraphs, and its height, points."""
-    font = _font()
+    vera = font()
     lines: list[str] = []
     for paragraph in paragraphs:
-        lines += simpleSplit(_writable(paragraph, font), _FONT, _SIZE, width - 2 * _MARGIN)
+        lines += simpleSplit(_writable(paragraph, vera), FONT, _SIZE, width - 2 * _MARGIN)
     height = 2 * _PADDING + _LEADING * len(lines)
     out = io.BytesIO()
-    canvas = Canvas(out, pagesize=(width, height), invariant=1, pageCompression=1, initialFontName=_FONT)
+    canvas = Canvas(out, pagesize=(width, height), invariant=1, pageCompression=1, initialFontName=FONT)
     canvas.setLineWidth(0.3)
     canvas.line(_MARGIN, height - 0.3, width - _MARGIN, height - 0.3)
     text = canvas.beginText(_MARGIN, height - _PADDING - _SIZE)
-    text.setFont(_FONT, _SIZE, leading=_LEADING)
+    text.setFont(FONT, _SIZE, leading=_LEADING)
     for line in lines:
         text.textLine(line)
     canvas.drawText(text)
@@ -225,19 +73,9 @@ def _drawn(paragraphs: Sequence[str], width: float) -> tuple[bytes, float]:
     return out.getvalue(), height
 
 
-@lru_cache(maxsize=1)
-def _font() -> TTFont:
-    # Imported here: the module opens configuration files of its own when it loads.
-    from reportlab.pdfbase import pdfmetrics
-
-    font = TTFont(_FONT, "Vera.ttf")
-    pdfmetrics.registerFont(font)
-    return font
-
-
-def _writable(text: str, font: TTFont) -> str:
+def _writable(text: str, vera: TTFont) -> str:
     """Return the text in letters that the font has."""
-    known = font.face.charToGlyph
+    known = vera.face.charToGlyph
     written: list[str] = []
     for letter in unicodedata.normalize("NFC", text):
         if ord(letter) in known and letter.isprintable():

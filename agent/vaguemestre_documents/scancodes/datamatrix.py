@@ -1,6 +1,6 @@
 """Make a square ECC 200 symbol from codewords: padding, error correction, placement of the modules.
 
-Owns the symbol; knows neither encodation nor picture. Square sizes from 10 to 72 modules, which is more than any INS code
+Owns the symbol; knows neither encodation nor picture. Square sizes from 10 to 72 modules: more than any INS code
 needs. Source: ISO/IEC 16022, 5.5 to 5.8 and annexes E and F.
 """
 

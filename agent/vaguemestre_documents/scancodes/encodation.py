@@ -1,11 +1,13 @@
-"""Codewords of a Data Matrix text: a beginning in C40 as the INS format wants it, the rest in the shorter of ASCII and C40.
+"""Codewords of a Data Matrix text: a beginning in C40 as the INS format wants it, the rest as short as it can be.
 
-Owns the two encodations and the search of the shortest mixture; knows no symbol size. Source: ISO/IEC 16022, 5.2.
+Owns the encodations ASCII and C40 and the search of their shortest mixture; knows no symbol size. Source: ISO/IEC
+16022, 5.2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from vaguemestre_core.errors import InvalidInput
@@ -119,7 +121,7 @@ def _ascii_piece(text: str, place: int) -> str:
 def _written(text: str, way: list[_Node]) -> bytes:
     codewords = bytearray([_LATCH_C40] if way[0].in_c40 else [])
     values: list[int] = []
-    for node, after in zip(way, way[1:], strict=False):
+    for node, after in pairwise(way):
         if after.in_c40:
             if not node.in_c40:
                 codewords.append(_LATCH_C40)

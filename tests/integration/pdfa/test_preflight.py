@@ -17,7 +17,9 @@ from pikepdf import String
 
 from vaguemestre_documents.pdf.conformity import Converted, convert, pdfa_faults
 from vaguemestre_documents.pdf.footer import with_footer
+from vaguemestre_documents.pdf.ins_stamp import with_ins_code
 from vaguemestre_documents.pdf.policy import PdfaMode, PdfPolicy
+from vaguemestre_documents.scancodes.datamatrix import symbol
 from vaguemestre_testkit import pdf_samples
 
 JARS = [
@@ -73,6 +75,11 @@ def test_what_we_rewrite_is_valid(change: pdf_samples.Change | None, tmp_path: P
 def test_a_footer_leaves_it_valid(tmp_path: Path) -> None:
     said = ["Destinataires : Dr Zoë Œuvrard ; Hôpital Bleu.", "Mention : « données » — 10 €. " * 40]
     assert preflight(with_footer(pdf_samples.conforming(), said, claims_pdfa=True), tmp_path) == ""
+
+
+def test_an_ins_code_leaves_it_valid(tmp_path: Path) -> None:
+    stamped = with_ins_code(pdf_samples.conforming(), symbol(bytes(range(1, 74))), claims_pdfa=True)
+    assert preflight(stamped, tmp_path) == ""
 
 
 @pytest.mark.skipif(not GHOSTSCRIPT, reason="Ghostscript is not installed")

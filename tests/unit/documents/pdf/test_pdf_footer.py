@@ -110,7 +110,7 @@ def test_what_was_cut_off_and_what_other_pages_share_stay_as_they_were() -> None
     with pikepdf.open(io.BytesIO(made)) as pdf:
         assert len(pdf.pages) == 2
         assert list(pdf.pages[0].obj.Resources.XObject.keys()) == []
-        assert list(pdf.pages[1].obj.Resources.XObject.keys()) == ["/Footer0"]
+        assert list(pdf.pages[1].obj.Resources.XObject.keys()) == ["/Band0"]
         parts = [part.read_bytes() for part in pdf.pages[1].Contents]
         assert parts[0].startswith(b"q 0 0 595 842 re W n q")
         # Two of ours and one that the page left open.
