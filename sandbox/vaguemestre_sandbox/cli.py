@@ -14,9 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vaguemestre_sandbox.cards import commands
+from vaguemestre_sandbox.cards.catalogue import offers
 from vaguemestre_sandbox.nomenclature import CLIENT_ID, DOCTORS, INS_TEST_OID, PATIENTS
 from vaguemestre_sandbox.sandbox import Sandbox
-from vaguemestre_sandbox.settings import ApprovalMode, DmpProfile, ProxyProfile, SandboxConfig
+from vaguemestre_sandbox.settings import DEFAULT_CARD_PORTS, ApprovalMode, DmpProfile, ProxyProfile, SandboxConfig
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,6 +31,13 @@ def build_parser() -> argparse.ArgumentParser:
     ports = parser.add_mutually_exclusive_group()
     ports.add_argument("--port", type=int, choices=[0], default=0, help="0 : ports choisis par le système")
     ports.add_argument("--port-base", type=int, help="proxy, DMP et page sur trois ports qui se suivent")
+    parser.add_argument(
+        "--card-port",
+        type=int,
+        action="append",
+        metavar="N",
+        help="port d'un lecteur virtuel, une fois par lecteur (sinon ceux de vpcd : 35963 et 35964)",
+    )
     parser.add_argument("--json", action="store_true", help="adresses sur une seule ligne JSON")
     parser.add_argument("--approval", choices=[mode.value for mode in ApprovalMode], default=ApprovalMode.AUTO.value)
     parser.add_argument("--session-lifetime", type=float, default=14400.0, metavar="S")
@@ -53,6 +62,7 @@ def config_of(options: argparse.Namespace) -> SandboxConfig:
         proxy_port=proxy_port,
         dmp_port=dmp_port,
         inspection_port=inspection_port,
+        card_ports=tuple(options.card_port) if options.card_port else DEFAULT_CARD_PORTS,
         keep_bodies=not options.no_bodies,
         dmp=DmpProfile(
             lot_signature_required=not options.no_lot_signature,
@@ -83,6 +93,8 @@ def describe(sandbox: Sandbox) -> dict[str, object]:
         "signature_certificate": str(pki.structure_signature.certificate_path.resolve()),
         "signature_key": str(pki.structure_signature.key_path.resolve()),
         "client_id": CLIENT_ID,
+        "card_ports": list(sandbox.config.card_ports),
+        "cards": list(offers()),
         "national_ids": [doctor.national_id for doctor in DOCTORS],
         "patients": [{"matricule": patient.matricule, "oid": INS_TEST_OID, "dmp": patient.dmp} for patient in PATIENTS],
     }
@@ -107,8 +119,13 @@ async def _run(config: SandboxConfig, *, as_json: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or Ctrl-C; return the exit status."""
-    options = build_parser().parse_args(arguments)
+    """Run until SIGTERM or Ctrl-C, or give a running sandbox one command about its cards; return the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--json"]:  # said before the command, as for every other one
+        words = [*words[1:], "--json"]
+    if words and words[0] in commands.COMMANDS:
+        return commands.main(words)
+    options = build_parser().parse_args(words)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
     try:
         asyncio.run(_run(config_of(options), as_json=options.json))

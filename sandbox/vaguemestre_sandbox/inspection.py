@@ -13,6 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
+from vaguemestre_sandbox.cardroutes import CardRoutes
 from vaguemestre_sandbox.cdafacts import body_of
 from vaguemestre_sandbox.clock import SandboxClock, iso
 from vaguemestre_sandbox.dmp import DmpService
@@ -62,6 +63,7 @@ class Inspection:
         tokens: ApiTokens,
         clock: SandboxClock,
         listeners: Mapping[str, Listener],
+        cards: CardRoutes,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -72,6 +74,7 @@ class Inspection:
         self._tokens = tokens
         self._clock = clock
         self._listeners = listeners
+        self._cards = cards
 
     def application(self) -> web.Application:
         """Return the aiohttp application to serve on the loopback interface."""
@@ -112,6 +115,7 @@ class Inspection:
                 web.get("/api/clock", self._read_clock),
                 web.post("/api/clock", self._advance_clock),
                 web.post("/api/reset", self._reset),
+                *self._cards.routes(),
             ]
         )
         return application

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 
+from vaguemestre_sandbox.cardroutes import CardRoutes
+from vaguemestre_sandbox.cards.rack import CardRack
 from vaguemestre_sandbox.clock import SandboxClock
 from vaguemestre_sandbox.dmp import BASE_PATH, DmpService
 from vaguemestre_sandbox.failures import RuleBook, Target
@@ -52,6 +54,7 @@ class Sandbox:
     proxy: ProxyService
     dmp: DmpService
     listeners: dict[str, Listener]
+    rack: CardRack
 
     @classmethod
     @asynccontextmanager
@@ -124,6 +127,7 @@ async def _running(
                 tasks=tasks,
             ),
         }
+        rack = CardRack(config.card_ports)
         inspection = Inspection(
             store=store,
             ledger=ledger,
@@ -134,6 +138,7 @@ async def _running(
             tokens=tokens,
             clock=clock,
             listeners=listeners,
+            cards=CardRoutes(rack),
         )
         page = Listener(
             name="inspection",
@@ -163,8 +168,10 @@ async def _running(
                 proxy=proxy,
                 dmp=dmp,
                 listeners=listeners,
+                rack=rack,
             )
         finally:
+            await asyncio.to_thread(rack.clear)
             book.clear()
             psc.clear()
             for listener in reversed(started):

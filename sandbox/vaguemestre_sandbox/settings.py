@@ -8,6 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+from vaguemestre_sandbox.cards.vpcd import FIRST_PORT
+
+DEFAULT_CARD_PORTS: Final = (FIRST_PORT, FIRST_PORT + 1)
 
 
 class ApprovalMode(StrEnum):
@@ -82,6 +87,8 @@ class SandboxConfig:
     proxy_port: int = 0
     dmp_port: int = 0
     inspection_port: int = 0
+    card_ports: tuple[int, ...] = DEFAULT_CARD_PORTS
+    """Loopback ports of the virtual readers that cards are put in; the workstation listens there."""
     keep_bodies: bool = True
     """Keep the raw bytes of every complete TD2.1 or ITI-57 body for inspection."""
     dmp: DmpProfile = field(default_factory=DmpProfile)
