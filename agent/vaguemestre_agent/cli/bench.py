@@ -55,6 +55,10 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         help="du dépôt à l'accusé, face à une boucle qui ne garde rien",
         measures=(Measure(script="dmp_send", quick=("--rounds", "1", "--documents", "10")),),
     ),
+    "cards": Subject(
+        help="événements et commandes des cartes, face à PC/SC seul",
+        measures=(Measure(script="card_events", quick=("--rounds", "5")),),
+    ),
     "idle": Subject(
         help="mémoire et processeur au repos",
         measures=(Measure(script="idle", quick=("--seconds", "10")),),

@@ -94,7 +94,7 @@ class CardTransport(Protocol):
         ...
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int]:
-        """Send one command and return (data, status word), without following 61xx or 6Cxx (`exchange` does).
+        """Send one command and return (data, status word), without following 61xx or 6Cxx (`apdu.exchange` does).
 
         Args:
             apdu: a whole command, at least 4 bytes.

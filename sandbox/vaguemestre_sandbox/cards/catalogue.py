@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_sandbox.cards.card import MuteCard, PulledCard, ScriptedCard, VirtualCard
+from vaguemestre_sandbox.cards.hostile import HOSTILE
+from vaguemestre_sandbox.cards.vitale import OTHER_FAMILY, Vitale1Card, Vitale2Card, written_files
 
 STRANGER_ATR: Final = bytes.fromhex("3B0A53414E44424F5843415244")
 """No French health card: T=0, ten historical bytes of text."""
@@ -28,15 +30,26 @@ def _stranger() -> VirtualCard:
     return ScriptedCard(STRANGER_ATR, {})
 
 
+def _other_family() -> VirtualCard:
+    return Vitale2Card(written_files(OTHER_FAMILY))
+
+
 OFFERS: Final[tuple[CardOffer, ...]] = (
+    CardOffer(name="vitale2", title="carte Vitale 2 : une famille", make=Vitale2Card),
+    CardOffer(name="vitale2-autre", title="carte Vitale 2 : une autre famille", make=_other_family),
+    CardOffer(name="vitale1", title="carte Vitale 1, ou de test", make=Vitale1Card),
     CardOffer(name="unknown", title="carte inconnue", make=_stranger),
     CardOffer(name="mute", title="carte muette (à l'envers)", make=MuteCard),
 )
 
 
 def offers() -> dict[str, CardOffer]:
-    """Return the cards by name."""
-    return {offer.name: offer for offer in OFFERS}
+    """Return the cards by name; the hostile ones are named `hostile-…`."""
+    named = {offer.name: offer for offer in OFFERS}
+    for name, maker in HOSTILE.items():
+        offer = CardOffer(name=f"hostile-{name}", title="carte qui répond n'importe quoi", make=maker)
+        named[offer.name] = offer
+    return named
 
 
 def make(name: str, *, pulled_at: int | None = None) -> VirtualCard:

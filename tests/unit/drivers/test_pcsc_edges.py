@@ -14,7 +14,7 @@ from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_drivers.pcsc import scardapi
 from vaguemestre_drivers.pcsc.connection import Patience
 from vaguemestre_drivers.pcsc.holding import holders
-from vaguemestre_drivers.pcsc.winscard import WinscardPort
+from vaguemestre_drivers.pcsc.winscard import WinscardPort, without_expected_length
 from vaguemestre_drivers.pcsc.worker import BlockingWorker, Overdue
 
 
@@ -109,3 +109,17 @@ def test_the_program_connected_to_the_service_is_named_and_ours_is_not(tmp_path:
     assert len(named) == 1
     assert named[0].startswith("python")
     assert holders(str(path)) == ()
+
+
+@pytest.mark.parametrize(
+    ("apdu", "carried"),
+    [
+        ("00A40400 02 3F00 00", "00A40400 02 3F00"),  # data and expected length: GET RESPONSE gives the answer
+        ("00A40400 02 3F00", "00A40400 02 3F00"),
+        ("00B0820000", "00B0820000"),
+        ("00B08200", "00B08200"),
+        ("00B0000000 0100", "00B0000000 0100"),  # extended expected length: left to the reader
+    ],
+)
+def test_a_command_over_t0(apdu: str, carried: str) -> None:
+    assert without_expected_length(bytes.fromhex(apdu)) == bytes.fromhex(carried)
