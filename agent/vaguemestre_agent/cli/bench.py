@@ -20,6 +20,8 @@ from vaguemestre_api.jsontypes import Json
 
 LONGEST_S: Final = 3600.0
 PICTURE: Final = "picture.py"
+SCAN: Final = "scan"
+SCAN_TARGET: Final = 1.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,10 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         help="du lancement à la première réponse, face aux importations",
         measures=(Measure(script="start", quick=("--rounds", "3")),),
     ),
+    SCAN: Subject(
+        help="lecture des codes dans des familles d'images, face à zxing-cpp et à libdmtx seuls",
+        measures=(Measure(script="scan", quick=("--samples", "6", "--rounds", "6")),),
+    ),
 }
 
 
@@ -92,13 +98,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         words = ["--json", *(measure.quick if arguments.quick else ())]
         result: Json = json.loads(script(folder / f"{measure.script}.py", words))
         results[measure.script] = result
-        met = tell(console, result) and met
+        met = (tell_scan if arguments.subject == SCAN else tell)(console, result) and met
     picture: Path | None = getattr(arguments, "picture", None)
     if picture is not None:
         draw(folder, results, picture)
         console.say(f"courbe : {picture}")
     if console.as_json:
-        console.give_json(results)
+        console.give_json(results[SCAN] if arguments.subject == SCAN else results)
     return Exit.OK if met else Exit.REFUSED
 
 
@@ -112,6 +118,31 @@ def tell(console: Console, result: Json) -> bool:
                 met = met and all(value is True for key, value in figure.items() if key.endswith("met"))
                 console.say(f"{group} : " + ", ".join(f"{key} {value}" for key, value in figure.items()))
     return met
+
+
+def tell_scan(console: Console, result: Json) -> bool:
+    """Say each family of images; return whether ours reads as much as the better reader, within the target's time."""
+    met = True
+    families = result["families"] if isinstance(result, dict) else {}
+    for name, readers in families.items() if isinstance(families, dict) else ():
+        figures = {who: rate_and_ms(of) for who, of in readers.items()} if isinstance(readers, dict) else {}
+        (rate, ms), others = figures["ours"], [figures["zxing"], figures["dmtx"]]
+        best = max(other for other, _ in others)
+        fastest = min((time for other, time in others if other > 0), default=ms)
+        good = rate >= best and ms <= SCAN_TARGET * fastest
+        met = met and good
+        sides = ", ".join(f"{who} {part:.0%} en {time:.2f} ms" for who, (part, time) in figures.items())
+        console.say(f"{name} : {sides} ; objectif {'tenu' if good else 'manqué'}")
+    return met
+
+
+def rate_and_ms(of: Json) -> tuple[float, float]:
+    """Return both figures of a reader."""
+    values = of if isinstance(of, dict) else {}
+    rate, ms = values.get("rate"), values.get("ms")
+    if not isinstance(rate, int | float) or not isinstance(ms, int | float):
+        raise TypeError("a measure without its figures")
+    return float(rate), float(ms)
 
 
 def draw(folder: Path, results: Mapping[str, Json], picture: Path) -> None:

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_agent.cli.bench import SUBJECTS, bench_folder, draw, tell
+from vaguemestre_agent.cli.bench import SUBJECTS, bench_folder, draw, tell, tell_scan
 from vaguemestre_agent.cli.console import Console
 from vaguemestre_api.jsontypes import Json
 
 FOLDER = bench_folder()
-NEEDS = {"queue_peers": ("huey", "litequeue", "persistqueue"), "idle": ("psutil",)}
+NEEDS = {
+    "queue_peers": ("huey", "litequeue", "persistqueue"),
+    "idle": ("psutil",),
+    "scan": ("cv2", "numpy", "pylibdmtx", "zxingcpp", "distutils" if sys.version_info < (3, 12) else "setuptools"),
+}
 
 
 @pytest.mark.parametrize("name", [measure.script for subject in SUBJECTS.values() for measure in subject.measures])
@@ -49,3 +53,16 @@ def test_a_target_that_is_not_met_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert not tell(console, {"figures": [{"memory_met": True, "processor_met": False}]})
     assert not tell(console, json.loads('{"figures": [{"met": false}]}'))
     assert "ratio 2.0" in capsys.readouterr().out
+
+
+def test_a_family_read_less_often_or_too_slowly_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(as_json=False)
+
+    def one(ours: tuple[float, float]) -> Json:
+        sides = {"ours": ours, "zxing": (0.5, 2.0), "dmtx": (0.0, 1.0)}
+        return {"families": {"clean": {who: {"rate": rate, "ms": ms} for who, (rate, ms) in sides.items()}}}
+
+    assert tell_scan(console, one((0.5, 2.6)))  # libdmtx, which reads nothing, is not the faster one
+    assert not tell_scan(console, one((0.4, 1.0)))
+    assert not tell_scan(console, one((1.0, 2.7)))
+    assert "objectif manqué" in capsys.readouterr().out

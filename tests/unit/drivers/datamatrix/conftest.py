@@ -1,0 +1,40 @@
+"""The image families of bench/, for tests; and what is missing on a machine without the readers' libraries."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[4] / "bench"
+NATIVE = ("numpy", "cv2", "zxingcpp")
+
+
+@pytest.fixture(scope="session")
+def native() -> None:
+    """Skip where the decoders are not installed: the extra ``readers``."""
+    for name in NATIVE:
+        pytest.importorskip(name, reason=f"{name} is not installed (extra readers)")
+
+
+@pytest.fixture(scope="session")
+def families(native: None) -> ModuleType:
+    """The generator of image families; it encodes with pylibdmtx too."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it imports distutils, at its first import only
+            importlib.import_module("pylibdmtx.pylibdmtx")
+    except ImportError as cause:
+        pytest.skip(f"pylibdmtx cannot encode here: {cause}")
+    spec = importlib.util.spec_from_file_location("scan_images", BENCH / "scan_images.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["scan_images"] = module
+    spec.loader.exec_module(module)
+    return module
