@@ -24,7 +24,9 @@ from vaguemestre_agent.locked.unlocking import UnlockingService
 from vaguemestre_agent.parts import Parts, station_name
 from vaguemestre_agent.paths import AgentPaths
 from vaguemestre_agent.services.announcements import AnnouncementService
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.backups import BackupService
+from vaguemestre_agent.services.cardauthorities import CardAuthorities
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.condition import clock_items, salvage_items
@@ -117,6 +119,16 @@ async def running_services(
         connect_s=services.profile.proxy.connect_read_s,
         changed=dispatch_wake.ring,
     )
+    cards = CardAuthorities(
+        store,
+        services.cards,
+        parts.clock,
+        station=station,
+        settings=settings.authority,
+        changed=dispatch_wake.ring,
+        structure=services.structure,
+    )
+    authorities = Authorities(sessions, cards)
     witness = TcpWitness(parse_hosts(settings.services.witness))
     outages = Outages(store, parts.clock, parts.random, witness, settings.breaker, SERVICE)
     preparation = PreparationService(
@@ -132,6 +144,7 @@ async def running_services(
         store,
         parts.around_dmp(services.dmp),
         sessions,
+        authorities,
         outages,
         parts.clock,
         parts.random,
@@ -154,7 +167,7 @@ async def running_services(
     clients = ClientService(store, parts.clock, parts.random)
     intake = IntakeService(
         store=store,
-        sessions=sessions,
+        authorities=authorities,
         clock=parts.clock,
         random=parts.random,
         policy=settings.deferral,
@@ -193,12 +206,13 @@ async def running_services(
         history=HistoryService(intake=intake),
         fact_service=FactService(store=store),
         change_service=ChangeService(
-            store=store, sessions=sessions, clock=parts.clock, random=parts.random, policy=settings.deferral
+            store=store, authorities=authorities, clock=parts.clock, random=parts.random, policy=settings.deferral
         ),
         order_service=OrderService(
-            store=store, sessions=sessions, outages=outages, clock=parts.clock, is_shadow=services.is_shadow
+            store=store, authorities=authorities, outages=outages, clock=parts.clock, is_shadow=services.is_shadow
         ),
         sessions=sessions,
+        authorities_held=authorities,
         keeping=keeping,
         indicators=IndicatorService(store=store, clock=parts.clock, zone=ZoneInfo(settings.deferral.zone)),
         announcements=AnnouncementService(
@@ -217,6 +231,7 @@ async def running_services(
         started = asyncio.Event()
         tasks = [
             group.create_task(sessions.run(started), name="sessions"),
+            group.create_task(cards.run(), name="card-authorities"),
             group.create_task(preparation.run(), name="preparation"),
             group.create_task(dispatch.run(), name="dispatch"),
             group.create_task(keeping.run(), name="keeping"),

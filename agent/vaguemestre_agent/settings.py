@@ -15,6 +15,7 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Final, TypeVar, get_type_hints
 
+from vaguemestre_agent.services.cardauthorities import AuthoritySettings
 from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.announcements import AnnouncementSettings
 from vaguemestre_core.breaker import BreakerPolicy
@@ -156,6 +157,7 @@ class Settings:
     backup: BackupSettings = field(default_factory=BackupSettings)
     second_copy: SecondCopySettings = field(default_factory=SecondCopySettings)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
 
 
@@ -195,6 +197,7 @@ T = TypeVar(
     DispatchSettings,
     RetryPolicy,
     BreakerPolicy,
+    AuthoritySettings,
     RetentionSettings,
     AnnouncementSettings,
     BackupSettings,

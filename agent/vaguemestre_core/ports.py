@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from vaguemestre_core.announcements import HiddenPort
+from vaguemestre_core.cardports import KeySession
 from vaguemestre_core.changes import ChangeAccepted, ChangeRequest
 from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.facts import Fact, FactsRecorded, FactSubject, FactView, NewFact
@@ -354,11 +355,11 @@ class SendingContext:
     """Under whose name and with which product a transaction is made.
 
     Attributes:
-        session: the open proxy session of the professional.
+        session: the open proxy session of the professional, or the key under which the order leaves.
         product: the LGC's product profile.
     """
 
-    session: ProxySession
+    session: ProxySession | KeySession
     product: ProductProfile
 
 

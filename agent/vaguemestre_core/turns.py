@@ -7,11 +7,12 @@ whether an order may leave. Source: docs/sending.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from vaguemestre_core.orders import ClientId
+from vaguemestre_core.orders import ClientId, OrderKind
 
+ALL_KINDS: Final = frozenset(OrderKind)
 # Of this many departures of one professional, one is of the automatic orders first: nothing asked can starve them.
 ASKED_THEN_AUTOMATIC: Final = 4
 
@@ -25,11 +26,13 @@ class SendingRight:
         clients: the clients whose own session is open for that professional: an order of another client must not
             leave in it.
         asked_first: what a person asked to send goes before what leaves by itself.
+        kinds: the orders that the means may send (``vaguemestre_core.authority``).
     """
 
     professional: str
     clients: frozenset[ClientId]
     asked_first: bool = True
+    kinds: frozenset[OrderKind] = ALL_KINDS
 
 
 class Turns:
@@ -44,9 +47,8 @@ class Turns:
         """Return the rights, least recently served first, each saying whether asked orders go first this time."""
         ordered = sorted(rights, key=lambda right: (self._last.get(right.professional, 0), right.professional))
         return [
-            SendingRight(
-                professional=right.professional,
-                clients=right.clients,
+            replace(
+                right,
                 asked_first=self._served.get(right.professional, 0) % ASKED_THEN_AUTOMATIC < ASKED_THEN_AUTOMATIC - 1,
             )
             for right in ordered

@@ -10,7 +10,7 @@ from vaguemestre_core.deferral import overdue_schedule
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, WaitReason
 from vaguemestre_core.records import AGENT_ACTOR, Change, Order
-from vaguemestre_core.turns import SendingRight
+from vaguemestre_core.turns import ALL_KINDS, SendingRight
 from vaguemestre_queue import changing, ledger, relations, rows, setaside, setback, transitions
 from vaguemestre_queue.connection import Connection, Value
 from vaguemestre_queue.context import Context
@@ -22,7 +22,7 @@ CANDIDATES: Final = 16  # rows looked at in one claim: forged or dependent ones 
 _CLAIMABLE: Final = (
     f"{rows.SELECT} AS o WHERE state = 'ready' AND holds = '' AND quarantined = 0 AND service = ? "
     "AND professional = ? AND client_id = ? AND asked_now = ? AND next_attempt_at_us <= ? "
-    "AND NOT EXISTS (SELECT 1 FROM orders AS e WHERE e.lane = o.lane AND e.seq < o.seq "
+    "AND ({kinds}) AND NOT EXISTS (SELECT 1 FROM orders AS e WHERE e.lane = o.lane AND e.seq < o.seq "
     "AND e.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned')) "
     "AND (predecessor IS NULL OR EXISTS (SELECT 1 FROM orders AS p WHERE p.order_id = o.predecessor "
     "AND p.state = 'sent' AND p.unique_id IS o.predecessor_unique_id)) "
@@ -91,9 +91,10 @@ def _first_due(
     """Return the first order of a right that may leave: one search of an index for each client."""
     best: Row | None = None
     best_rank: tuple[int, int] | None = None
+    statement = _CLAIMABLE.replace("{kinds}", _kinds_clause(right))
     for client_id in sorted(right.clients):
         params: list[Value] = [service, right.professional, client_id, asked_now, rows.to_us(now), CANDIDATES]
-        for cells in connection.run(_CLAIMABLE, params):
+        for cells in connection.run(statement, params):
             row = authentic(connection, context, cells)
             if (
                 row is None
@@ -106,6 +107,14 @@ def _first_due(
                 best, best_rank = row, rank
             break
     return best
+
+
+def _kinds_clause(right: SendingRight) -> str:
+    """Return the condition of a means that may not send every kind of order; the kinds are our constants."""
+    if right.kinds == ALL_KINDS:
+        return "TRUE"
+    names = ", ".join(f"'{kind.value}'" for kind in sorted(right.kinds))
+    return f"kind IN ({names})"
 
 
 def _dependencies_sent(connection: Connection, row: Row) -> bool:
@@ -257,9 +266,8 @@ def wait_for_authority(
     connection: Connection, context: Context, service: str, rights: Sequence[SendingRight], changes: list[Change]
 ) -> int:
     """Write ``waiting=auth`` on READY orders without a right, and remove it for those with one; return how many."""
-    pairs = sorted((right.professional, client_id) for right in rights for client_id in right.clients)
-    inside = f"(professional, client_id) IN (VALUES {', '.join('(?, ?)' for _ in pairs)})" if pairs else "FALSE"
-    params: list[Value] = [*(cell for pair in pairs for cell in pair), service]
+    inside, cells = _having_right(rights)
+    params: list[Value] = [*cells, service]
     found: list[Row] = []
     # One search for each value of waiting: each is a range of an index of the READY orders only.
     for waiting in WaitReason:
@@ -268,15 +276,40 @@ def wait_for_authority(
         found += authentic_rows(connection, context, f"{where} LIMIT 500", params)
     where = f"state = 'ready' AND waiting IS NULL AND NOT {inside} AND service = ? LIMIT 500"
     found += authentic_rows(connection, context, where, params)
-    having = frozenset(pairs)
+    having = frozenset(
+        (right.professional, client_id, kind.value)
+        for right in rights
+        for client_id in right.clients
+        for kind in right.kinds
+    )
     for row in found:
-        has_right = (row["professional"], row["client_id"]) in having
+        has_right = (row["professional"], row["client_id"], row["kind"]) in having
         columns: Row = {"waiting": None if has_right else WaitReason.AUTH.value}
         if has_right:
             columns["next_attempt_at_us"] = 0
         detail = (("waiting", "" if has_right else WaitReason.AUTH.value),)
         transitions.touch(connection, context, row, "order.waiting", AGENT_ACTOR, changes, columns, detail)
     return len(found)
+
+
+def _having_right(rights: Sequence[SendingRight]) -> tuple[str, list[Value]]:
+    """Return the condition that an order is covered by one of these rights, and its values."""
+    conditions: list[str] = []
+    cells: list[Value] = []
+    for clause in sorted({_kinds_clause(right) for right in rights}):
+        pairs = sorted(
+            {
+                (right.professional, client_id)
+                for right in rights
+                for client_id in right.clients
+                if _kinds_clause(right) == clause
+            }
+        )
+        if pairs:
+            values = f"(professional, client_id) IN (VALUES {', '.join('(?, ?)' for _ in pairs)})"
+            conditions.append(values if clause == "TRUE" else f"({clause} AND {values})")
+            cells += [cell for pair in pairs for cell in pair]
+    return (f"({' OR '.join(conditions)})" if conditions else "FALSE"), cells
 
 
 def next_instant(connection: Connection, now: datetime) -> datetime | None:

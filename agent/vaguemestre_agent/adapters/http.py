@@ -40,6 +40,7 @@ class Symptom(StrEnum):
     TIMEOUT = "timeout"
     BROKEN = "broken"
     PROTOCOL = "protocol"
+    KEY = "key"  # the key that authenticates us could not be used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

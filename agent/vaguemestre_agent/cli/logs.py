@@ -17,9 +17,10 @@ FIELDS: Final = frozenset(
     {
         "after", "attempt", "attempts", "before", "bytes", "cause", "certainty", "client_id", "code", "count", "counts",
         "doubtful", "duration_ms", "errno", "error", "event", "exchange", "incarnated", "kind", "limit", "lines",
-        "losses", "method", "moved", "operation", "order_id", "pid", "place", "presence", "reason", "retry_after_s",
-        "route", "scopes", "seconds", "seq", "service", "service_code", "session_request", "state", "station", "status",
-        "step", "support_id", "transaction", "unauthenticated", "unclaimed", "version", "waiting", "winerror",
+        "losses", "means", "method", "moved", "operation", "order_id", "pid", "place", "presence", "reason",
+        "retry_after_s", "route", "scopes", "seconds", "seq", "service", "service_code", "session_request", "state",
+        "station", "status", "step", "support_id", "transaction", "unauthenticated", "unclaimed", "version",
+        "waiting", "winerror",
     }
 )  # fmt: skip
 _OURS: Final = "vaguemestre_"

@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_core.changes import ChangeAccepted, ChangeRequest, DeletionMotive
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy, schedule
 from vaguemestre_core.errors import Forbidden, InvalidInput, NotFound
@@ -27,7 +27,7 @@ class ChangeService:
     """Accepts deletions and changes of visibility."""
 
     store: StorePort
-    sessions: SessionService
+    authorities: Authorities
     clock: ClockPort
     random: RandomPort
     policy: DeferralPolicy
@@ -82,8 +82,7 @@ class ChangeService:
         if not found:
             raise NotFound("DOCUMENT_UNKNOWN")
         now = self.clock.now()
-        session = self.sessions.session_for(found[0].professional, client)
-        until = None if session is None else session.until
+        until = self.authorities.until(found[0].professional, client)
         at_once = replace(self.policy, mode=DeferralMode.DELAY, delay_s=0.0)
         return await self.store.accept_change(
             ChangeRequest(

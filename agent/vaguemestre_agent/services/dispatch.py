@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.changing import ChangeExchanges
 from vaguemestre_agent.services.clockwatch import ClockWatch
 from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
+from vaguemestre_agent.services.guarding import guards_of
 from vaguemestre_agent.services.kept_documents import KeptDocuments
 from vaguemestre_agent.services.outages import Outages
 from vaguemestre_agent.services.sessions import SessionService
@@ -23,11 +25,11 @@ from vaguemestre_agent.services.strikes import Strikes
 from vaguemestre_agent.services.verdicts import verdict_of
 from vaguemestre_agent.services.wake import Wake
 from vaguemestre_core.breaker import Permit, Step
+from vaguemestre_core.cardports import KeySession
 from vaguemestre_core.changes import CHANGES
 from vaguemestre_core.clocks import EveningHour
-from vaguemestre_core.errors import Conflict, StoreError
-from vaguemestre_core.facts import FactView, guard_input
-from vaguemestre_core.guards import GuardAnswer, examine, holds_of
+from vaguemestre_core.errors import Conflict, ServiceError, StoreError
+from vaguemestre_core.guards import holds_of
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderKind, OrderState, WaitReason
 from vaguemestre_core.outcomes import Certainty, Outcome, Presence
 from vaguemestre_core.ports import (
@@ -78,20 +80,6 @@ class _Attempt:
     may_have_started: bool = False
 
 
-def guards_of(order: Order, view: FactView, client: Client | None) -> tuple[GuardAnswer, ...]:
-    """Return every guard's answer about an order, now."""
-    has_product = client is not None and client.product is not None
-    return examine(
-        guard_input(
-            order.kind,
-            order.guard_facts,
-            view,
-            accepted_under=order.fact_version,
-            has_product_reference=has_product,
-        )
-    )
-
-
 class DispatchService:
     """Sends what may leave and settles what is in doubt."""
 
@@ -100,6 +88,7 @@ class DispatchService:
         store: StorePort,
         dmp: DmpPort,
         sessions: SessionService,
+        authorities: Authorities,
         outages: Outages,
         clock: ClockPort,
         random: RandomPort,
@@ -120,7 +109,7 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
-        self._exchanges = Exchanges(store, sessions, clock)
+        self._exchanges = Exchanges(store, sessions, authorities, clock)
         self._outages = outages
         self._strikes = Strikes(store, self._exchanges, outages, clock, limit=settings.strikes)
         self._documents = KeptDocuments(store=store, preparer=preparer, clock=clock)
@@ -208,6 +197,8 @@ class DispatchService:
             pauses.append((instant - self._clock.now()).total_seconds())
         if self._outages.next_try_s:
             pauses.append(self._outages.next_try_s)
+        if (departure_s := self._exchanges.next_departure_s) is not None:
+            pauses.append(departure_s)
         # The undo minutes end on the boot-time clock too: an instant already past is looked at again soon.
         return max(min(pauses), 0.05)
 
@@ -219,14 +210,15 @@ class DispatchService:
             self._outages.leaves(order.order_id)
             self._turns.served(order.professional)
             await self._free.acquire()
-            group.create_task(self._send_and_free(order), name="send")
+            key = await self._exchanges.departs(order)
+            group.create_task(self._send_and_free(order, key), name="send")
 
     async def _claim(self) -> Order | None:
         """Take the next order that may leave: during an outage, rather one that has not met it."""
         permit = self._outages.permit(Step.SENDING)
         if permit is Permit.NONE:
             return None
-        rights = self._turns.in_turn(await self.rights())
+        rights = self._turns.in_turn(await self._exchanges.free_rights())
         if permit is not Permit.ALL:
             rights = [replace(right, asked_first=True) for right in rights]  # who asked wants to see
         if not rights:
@@ -238,10 +230,11 @@ class DispatchService:
             order = await self._store.claim(SERVICE, rights, now)
         return order
 
-    async def _send_and_free(self, order: Order) -> None:
+    async def _send_and_free(self, order: Order, key: KeySession | None) -> None:
         try:
             await self.send(order)
         finally:
+            self._exchanges.arrived(key)
             self._free.release()
             self._wake.ring()
 
@@ -327,7 +320,11 @@ class DispatchService:
             return None
         signature = await self._store.signature(order.order_id)
         if signature is None:
-            signature = await self._dmp.sign(prepared, order.frozen_ids, context)
+            try:
+                signature = await self._dmp.sign(prepared, order.frozen_ids, context)
+            except ServiceError as error:
+                await self._give_back(order, WaitReason.AUTH, error.code)
+                return None
             self._failpoints.hit("send.signed")
         commit = self._commits_sending(order, signature, attempt)
         return await self._dmp.submit(prepared, order.frozen_ids, signature, context, commit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_agent.services.announcements import AnnouncementService
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.backups import BackupService
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
@@ -57,6 +58,7 @@ class AgentBackend:
     change_service: ChangeService
     order_service: OrderService
     sessions: SessionService
+    authorities_held: Authorities
     keeping: KeepingService
     indicators: IndicatorService
     announcements: AnnouncementService
@@ -263,7 +265,7 @@ class AgentBackend:
 
     async def authorities(self, client: Client) -> Sequence[Authority]:
         """Return who may send from here now."""
-        return self.sessions.authorities(client)
+        return self.authorities_held.authorities(client)
 
     async def health(self) -> Health:
         """Return the state of the agent: ready when it accepts; an item says what else is missing."""

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vaguemestre_agent.services.sessions import SessionService
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.values import DocumentUpload
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy, schedule
 from vaguemestre_core.errors import Forbidden, InvalidInput
@@ -32,7 +32,7 @@ class IntakeService:
     """Accepts documents."""
 
     store: StorePort
-    sessions: SessionService
+    authorities: Authorities
     clock: ClockPort
     random: RandomPort
     policy: DeferralPolicy
@@ -74,7 +74,6 @@ class IntakeService:
         policy = self.policy
         if upload.send_now:
             policy = replace(policy, mode=DeferralMode.DELAY, delay_s=0.0)
-        session = self.sessions.session_for(summary.ps_idnat, client)
         return Acceptance(
             client_id=client.client_id,
             client_ref=upload.client_ref,
@@ -95,7 +94,7 @@ class IntakeService:
             body=upload.body,
             media_type=upload.media_type,
             title=summary.title,
-            schedule=schedule(policy, now, None if session is None else session.until),
+            schedule=schedule(policy, now, self.authorities.until(summary.ps_idnat, client)),
             holds=frozenset({HoldKind.PERSON}) if upload.hold else frozenset(),
             fact_version=fact_version,
             accepted_at=now if upload.kept is None else upload.kept.received_at,

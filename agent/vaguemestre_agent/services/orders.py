@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, assert_never
 
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.clients import client_of
-from vaguemestre_agent.services.dispatch import guards_of
+from vaguemestre_agent.services.guarding import guards_of
 from vaguemestre_agent.services.outages import Outages
-from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import Why
 from vaguemestre_core.document_state import document_state
 from vaguemestre_core.errors import Conflict, Forbidden, NotFound
@@ -45,6 +45,8 @@ _WAITS: Final[Mapping[WaitReason, tuple[str, str]]] = {
     WaitReason.PREDECESSOR: ("PREDECESSOR_WAITS", "SETTLE_THE_PREDECESSOR"),
     WaitReason.NO_DMP: ("NO_DMP", "PATIENT_OPENS_A_DMP"),
 }
+# A key is open that may not send this kind of order: a CPE hides and shows nothing.
+_TOO_WEAK: Final = ("MEANS_TOO_WEAK", "PROFESSIONAL_AUTHENTICATES")
 _HOLDS: Final[Mapping[HoldKind, tuple[str, str]]] = {
     HoldKind.PERSON: ("HELD_BY_A_PERSON", "RELEASE_THE_HOLD"),
     HoldKind.OPPOSITION: ("OPPOSITION_RECORDED", "PATIENT_WITHDRAWS_OPPOSITION"),
@@ -86,7 +88,7 @@ class OrderService:
     """
 
     store: StorePort
-    sessions: SessionService
+    authorities: Authorities
     outages: Outages
     clock: ClockPort
     is_shadow: bool = False
@@ -229,14 +231,17 @@ class OrderService:
 
     def _wait_of(self, order: Order, owner: Client | None) -> tuple[str, str]:
         """Say what a READY order that nothing holds waits for."""
-        if owner is None or self.sessions.session_for(order.professional, owner) is None:
-            return _WAITS[WaitReason.AUTH]
+        if owner is None or self.authorities.find(order.professional, owner, order.kind) is None:
+            return _TOO_WEAK if self._is_too_weak(order) else _WAITS[WaitReason.AUTH]
         outage = self.outages.now()
         if outage is not None and outage.service == order.kind.service:
             return outage.code, outage.remedy
         if order.waiting is not None:
             return _WAITS[order.waiting]
         return "ABOUT_TO_LEAVE", "NOTHING"
+
+    def _is_too_weak(self, order: Order) -> bool:
+        return self.authorities.has_weaker(order.professional, order.kind)
 
     async def reconcile(self, client: Client, client_refs: Sequence[str]) -> Mapping[str, str]:
         """Return what each of the client's references has become.

@@ -20,7 +20,9 @@ from zoneinfo import ZoneInfo
 from vaguemestre_agent.adapters.backup.files import FileBackups
 from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
 from vaguemestre_agent.services.announcements import AnnouncementService
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.backups import BackupService
+from vaguemestre_agent.services.cardauthorities import AuthoritySettings, CardAuthorities, StructureCertificate
 from vaguemestre_agent.services.changes import ChangeService
 from vaguemestre_agent.services.clients import ClientService
 from vaguemestre_agent.services.dispatch import SERVICE, DispatchService, DispatchSettings
@@ -50,6 +52,7 @@ from vaguemestre_queue.sealing import StoreKeys
 from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
 from vaguemestre_testkit.observed_wake import ObservedWake
 from vaguemestre_testkit.orders import PRODUCT, rights, test_keys
+from vaguemestre_testkit.scripted_cards import ScriptedCards
 from vaguemestre_testkit.scripted_dmp import ScriptedDmp
 from vaguemestre_testkit.scripted_preparer import ScriptedPreparer
 from vaguemestre_testkit.scripted_witness import ScriptedWitness
@@ -164,6 +167,8 @@ class Office:
     proxy: ScriptedProxy
     preparer: ScriptedPreparer
     sessions: SessionService
+    cards: ScriptedCards
+    card_authorities: CardAuthorities
     preparation: PreparationService
     dispatch: DispatchService
     outages: Outages
@@ -281,6 +286,7 @@ class Office:
             started = asyncio.Event()
             tasks = [
                 group.create_task(self.sessions.run(started)),
+                group.create_task(self.card_authorities.run()),
                 group.create_task(self.preparation.run()),
                 group.create_task(self.dispatch.run()),
             ]
@@ -302,6 +308,8 @@ class OfficeSettings:
     standing_holds: frozenset[HoldKind] = frozenset()
     is_shadow: bool = False
     breaker: BreakerPolicy = field(default_factory=lambda: BreakerPolicy(jitter=0.0))
+    authority: AuthoritySettings = field(default_factory=AuthoritySettings)
+    structure: StructureCertificate | None = None
 
 
 @asynccontextmanager
@@ -315,6 +323,7 @@ async def office(
     surroundings: Surroundings | None = None,
     seed: int = 1,
     backup: BackupSettings | None = None,
+    cards: ScriptedCards | None = None,
 ) -> AsyncIterator[Office]:
     """Wire the services over a real store in a folder, with one paired client: the one of its earlier life if any."""
     settings = settings or OfficeSettings()
@@ -355,6 +364,17 @@ async def office(
             connect_s=120.0,
             changed=dispatch_wake.ring,
         )
+        cards = cards or ScriptedCards()
+        card_authorities = CardAuthorities(
+            store,
+            cards,
+            clock,
+            station=STATION,
+            settings=settings.authority,
+            changed=dispatch_wake.ring,
+            structure=settings.structure,
+        )
+        authorities = Authorities(sessions, card_authorities)
         preparation = PreparationService(
             store=store,
             preparer=preparer,
@@ -370,6 +390,7 @@ async def office(
             store,
             dmp,
             sessions,
+            authorities,
             outages,
             clock,
             random,
@@ -390,7 +411,7 @@ async def office(
         )
         intake = IntakeService(
             store=store,
-            sessions=sessions,
+            authorities=authorities,
             clock=clock,
             random=random,
             policy=settings.deferral,
@@ -403,12 +424,13 @@ async def office(
             history=HistoryService(intake=intake),
             fact_service=FactService(store=store),
             change_service=ChangeService(
-                store=store, sessions=sessions, clock=clock, random=random, policy=settings.deferral
+                store=store, authorities=authorities, clock=clock, random=random, policy=settings.deferral
             ),
             order_service=OrderService(
-                store=store, sessions=sessions, outages=outages, clock=clock, is_shadow=settings.is_shadow
+                store=store, authorities=authorities, outages=outages, clock=clock, is_shadow=settings.is_shadow
             ),
             sessions=sessions,
+            authorities_held=authorities,
             announcements=AnnouncementService(
                 store=store, clock=clock, zone=ZoneInfo("Europe/Paris"), settings=AnnouncementSettings()
             ),
@@ -443,6 +465,8 @@ async def office(
                 proxy=proxy,
                 preparer=preparer,
                 sessions=sessions,
+                cards=cards,
+                card_authorities=card_authorities,
                 preparation=preparation,
                 dispatch=dispatch,
                 outages=outages,

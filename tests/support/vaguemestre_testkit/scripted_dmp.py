@@ -19,9 +19,10 @@ from vaguemestre_agent.adapters.dmp.changes import (
 )
 from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, change_outcome_of, outcome_of, query_verdict
 from vaguemestre_agent.adapters.dmp.registry import presence_of
+from vaguemestre_core.cardports import KeySession
 from vaguemestre_core.outcomes import ExistenceAnswer, Outcome, Presence, ReferenceAnswer
 from vaguemestre_core.ports import SendingContext
-from vaguemestre_core.records import FrozenIds
+from vaguemestre_core.records import FrozenIds, ProxySession
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_documents.xds.registry_objects import Availability, RegisteredDocument
 
@@ -60,6 +61,8 @@ _NEVER_CONNECTED = frozenset(
         Sign.LOST_BEFORE_BODY,
         Sign.PREDECESSOR_ABSENT,
         Sign.SIGNER_UNAVAILABLE,
+        Sign.CARD_REMOVED,
+        Sign.STRUCTURE_MISMATCH,
     }
 )
 
@@ -73,6 +76,7 @@ class ScriptedDmp:
         patients: state by patient identifier as the entry writes it; a patient not named has an open DMP.
         held: documents kept, by uniqueId.
         complete_bodies: uniqueId of each complete body received, in order: a second sending shows here.
+        sessions: under what each feeding or change was asked, in order.
         complete_changes: (uniqueId, transaction) of each complete change received, in order.
     """
 
@@ -86,6 +90,7 @@ class ScriptedDmp:
         self.complete_bodies: list[str] = []
         self.complete_changes: list[tuple[str, str]] = []
         self.signatures: list[bytes | None] = []
+        self.sessions: list[ProxySession | KeySession] = []
         self._lots: set[str] = set()
         self._longest_exchange_s = longest_exchange_s
         self._signed = signed
@@ -128,6 +133,7 @@ class ScriptedDmp:
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Take a document, or do what the next step says."""
+        self.sessions.append(context.session)
         document = PreparedDocument.from_bytes(prepared)
         step = self.submissions.popleft() if self.submissions else Step()
         if step.sign in _NEVER_CONNECTED:
@@ -181,6 +187,8 @@ class ScriptedDmp:
     ) -> Outcome:
         """Mark a document deleted, or do what the next step says."""
 
+        self.sessions.append(context.session)
+
         def refused(there: RegisteredDocument | None) -> Sign | None:
             return sign_before_deletion(is_there=there is not None, is_deleted=_is_deleted(there))
 
@@ -201,6 +209,8 @@ class ScriptedDmp:
         refusal = refusal_of_visibility(visibility)
         if refusal is not None:
             return change_outcome_of(refusal)
+
+        self.sessions.append(context.session)
 
         def refused(there: RegisteredDocument | None) -> Sign | None:
             now = frozenset() if there is None else there.visibility

@@ -14,6 +14,7 @@ from vaguemestre_agent.adapters.dmp.classification import (
     BEFORE_FIRST_BYTE,
     CERTAIN_AFTER_FIRST_BYTE,
     CHANGE_ROWS,
+    DIRECT_CODES,
     IHE_ERRORS,
     PROFILE_KINDS,
     TABLE,
@@ -44,6 +45,8 @@ EXPECTED: dict[Sign, tuple[Certainty, WaitReason | None, bool]] = {
     Sign.LOST_BEFORE_BODY: (C.NOT_SENT, W.NETWORK, False),
     Sign.PREDECESSOR_ABSENT: (C.NOT_SENT, W.PREDECESSOR, False),
     Sign.SIGNER_UNAVAILABLE: (C.NOT_SENT, W.AUTH, False),
+    Sign.CARD_REMOVED: (C.NOT_SENT, W.AUTH, False),
+    Sign.STRUCTURE_MISMATCH: (C.NOT_SENT, W.AUTH, False),
     Sign.ALREADY_DELETED: (C.DELIVERED, None, False),
     Sign.NOTHING_TO_DELETE: (C.REFUSED, None, False),
     Sign.VISIBILITY_ALREADY_SO: (C.DELIVERED, None, False),
@@ -234,6 +237,7 @@ def test_every_code_has_its_french_sentences() -> None:
     codes |= {refusal.code for refusal in CONNECT_REFUSALS.values()} | set(CONNECTION_CODES.values())
     codes |= {query_verdict(Seen(sign=sign)).code for sign in Sign}
     codes |= {"PROXY_ANSWER_UNREADABLE", "PSC_NO_ANSWER", "PREPARER_CRASHED", "PREPARER_INTERRUPTED"}
+    codes |= set(DIRECT_CODES.values())
     codes |= {"PROFILE_INVALID", "PROFILE_UNKNOWN", "SIGNER_INVALID", "MIME_BOUNDARY_INVALID"}
     # The forbidden combination is refused by the guards too: its sentence is in the core's catalogue.
     assert codes - {"VISIBILITY_COMBINATION_FORBIDDEN"} == set(catalogue)

@@ -11,7 +11,7 @@ import pytest
 
 from vaguemestre_agent.adapters.dmp.classification import Sign
 from vaguemestre_agent.practice.documents import metadata
-from vaguemestre_agent.services.dispatch import guards_of
+from vaguemestre_agent.services.guarding import guards_of
 from vaguemestre_core.changes import ChangeAccepted, ChangeAnswer, DeletionMotive
 from vaguemestre_core.errors import Forbidden, InvalidInput, StoreError
 from vaguemestre_core.facts import FactKind, of_patient, opposition

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_api.messages import catalogue
 from vaguemestre_core.errors import NotFound
@@ -60,7 +61,7 @@ class Shown:
         self._order = order
         self.service = OrderService(
             store=self,  # type: ignore[arg-type]
-            sessions=practice.sessions,
+            authorities=Authorities(practice.sessions, practice.card_authorities),
             outages=practice.outages,
             clock=practice.clock,
         )

@@ -11,7 +11,7 @@ from vaguemestre_agent.practice.documents import DOCTOR
 from vaguemestre_core.errors import NotFound
 from vaguemestre_core.orders import OrderState, WaitReason
 from vaguemestre_core.ports import SendingContext
-from vaguemestre_core.records import Client, FrozenIds, Scope
+from vaguemestre_core.records import Client, FrozenIds, ProxySession, Scope
 from vaguemestre_core.redaction import Secret
 from vaguemestre_testkit.orders import PRODUCT
 from vaguemestre_testkit.practice_kit import SECRETARY, Office, office
@@ -34,6 +34,7 @@ def watch(practice: Office) -> list[tuple[str, str]]:
     async def watched(
         prepared: bytes, frozen_ids: FrozenIds, signature: bytes | None, context: SendingContext, before: object
     ) -> object:
+        assert isinstance(context.session, ProxySession)
         seen.append((context.session.proxy_client_id, context.product.proxy_client_id))
         return await submit(prepared, frozen_ids, signature, context, before)  # type: ignore[arg-type]
 

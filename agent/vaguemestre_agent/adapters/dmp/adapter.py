@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vaguemestre_agent.adapters.dmp import existence
-from vaguemestre_agent.adapters.dmp.caller import caller_of
 from vaguemestre_agent.adapters.dmp.changes import Plan, plan_deletion, plan_visibility, refusal_of_visibility
 from vaguemestre_agent.adapters.dmp.classification import Seen, Sign, change_outcome_of, outcome_of, query_verdict
+from vaguemestre_agent.adapters.dmp.doors import Door, ProxyDoor, TwoDoors
 from vaguemestre_agent.adapters.dmp.lot import build_lot, sign_lot, submission_set_of
 from vaguemestre_agent.adapters.dmp.mtom import build_package
 from vaguemestre_agent.adapters.dmp.reading import Reading, read_exchange
@@ -46,6 +46,7 @@ from vaguemestre_documents.xds.registry_objects import Availability
 
 _LOGGER = logging.getLogger(__name__)
 _UUID_BITS: Final = 128
+_BEFORE_CALLING: Final = {"CARD_REMOVED": Sign.CARD_REMOVED, "STRUCTURE_MISMATCH": Sign.STRUCTURE_MISMATCH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class EsanteDmp:
         random: identifiers of the messages that are not frozen.
         signer: signs VIHF and lots, or None when the profile signs neither.
         vihf_issuer: issuer of the VIHF when there is no signer.
+        direct: the way in for keys, or None.
 
     Raises:
         InvalidInput: ``SIGNER_INVALID`` (reason missing): the profile signs and nothing can.
@@ -93,15 +95,15 @@ class EsanteDmp:
         *,
         signer: SignerPort | None,
         vihf_issuer: str = "",
+        direct: Door | None = None,
     ) -> None:
         if signer is None and (profile.vihf.signed or profile.submission.signed):
             raise InvalidInput("SIGNER_INVALID", reason="missing")
-        self._client = client
+        door: Door = ProxyDoor(client, profile, signer, vihf_issuer)
+        self._door = door if direct is None else TwoDoors(door, direct)
         self._profile = profile
         self._clock = clock
         self._random = random
-        self._signer = signer
-        self._issuer = vihf_issuer
 
     @property
     def longest_exchange_s(self) -> float:
@@ -149,10 +151,11 @@ class EsanteDmp:
         Raises:
             ServiceError: ``SIGNER_UNAVAILABLE``.
         """
-        if not self._profile.submission.signed or self._signer is None:
+        signer = self._door.passage(context).signer
+        if not self._profile.submission.signed or signer is None:
             return None
         document = PreparedDocument.from_bytes(prepared)
-        return await sign_lot(document, frozen_ids, self._profile.submission, self._signer)
+        return await sign_lot(document, frozen_ids, self._profile.submission, signer)
 
     async def submit(
         self,
@@ -187,7 +190,7 @@ class EsanteDmp:
             )
             assertion = await self._vihf(document, context)
         except ServiceError as error:
-            return outcome_of(Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code))
+            return outcome_of(_not_called(error))
         envelope = build_envelope(FEED_ACTION, frozen_ids.message_id, assertion, lot.payload)
         content_type, body = build_package(envelope, lot.parts, boundary=frozen_ids.boundary, action=FEED_ACTION)
         endpoint = self._profile.dmp.repository_endpoint
@@ -242,8 +245,7 @@ class EsanteDmp:
         try:
             assertion = await self._vihf(document, context)
         except ServiceError as error:
-            seen = Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code)
-            return change_outcome_of(seen)
+            return change_outcome_of(_not_called(error))
         body = build_envelope(UPDATE_ACTION, frozen_ids.message_id, assertion, payload)
         endpoint, content_type = self._profile.dmp.registry_endpoint, _soap_type(UPDATE_ACTION)
         return change_outcome_of(await self._send(endpoint, content_type, body, frozen_ids, context, before_first_byte))
@@ -258,22 +260,32 @@ class EsanteDmp:
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> Seen:
         """Post a body that changes something at the service, and read the registry's answer."""
-        exchange = await self._client.send_streaming(
-            self._path(endpoint),
-            headers=(("Content-Type", content_type), ("Accept", f"{SOAP_TYPE}, multipart/related")),
-            body=body,
-            cookie=(self._profile.proxy.session_cookie, context.session.cookie),
-            before_first_byte=before_first_byte,
-            timeouts=self._timeouts(self._profile.times.feed_total_s),
-            answer_max_bytes=self._profile.dmp.answer_max_bytes,
-        )
+        try:
+            passage = self._door.passage(context)
+
+            async def commit() -> None:
+                """Let the caller commit, unless what the order leaves under has just gone."""
+                passage.require_open()
+                await before_first_byte()
+
+            exchange = await passage.client.send_streaming(
+                passage.path_of(endpoint),
+                headers=(("Content-Type", content_type), ("Accept", f"{SOAP_TYPE}, multipart/related")),
+                body=body,
+                cookie=passage.cookie,
+                before_first_byte=commit,
+                timeouts=self._timeouts(self._profile.times.feed_total_s),
+                answer_max_bytes=self._profile.dmp.answer_max_bytes,
+            )
+        except ServiceError as error:
+            return _not_called(error)
         reading = read_exchange(exchange, self._profile, message_id=frozen_ids.message_id)
         seen = reading.seen
         if reading.payload is not None:
             seen = read_registry_answer(reading.payload, self._profile.dmp.error_codes)
         assert seen is not None
         identifiers = (("message_id", frozen_ids.message_id), ("submission_set_id", frozen_ids.submission_set_id))
-        return replace(seen, receipt=(*seen.receipt, *identifiers))
+        return replace(seen, receipt=(*seen.receipt, *identifiers), is_direct=passage.is_direct)
 
     async def look_up(self, prepared: bytes, context: SendingContext) -> ReferenceAnswer:
         """TD3.1 on the document's own uniqueId. Cancellation: safe."""
@@ -337,38 +349,39 @@ class EsanteDmp:
     ) -> Reading:
         """Make one exchange that changes nothing at the service."""
         try:
+            passage = self._door.passage(context)
             assertion = await self._vihf(document, context)
         except ServiceError as error:
-            seen = Seen(sign=Sign.SIGNER_UNAVAILABLE, body_started=False, service_code=error.code)
-            return Reading(seen=seen)
+            return Reading(seen=_not_called(error))
         message_id = f"urn:uuid:{self._uuid()}"
-        exchange = await self._client.request(
+        exchange = await passage.client.request(
             "POST",
-            self._path(endpoint),
+            passage.path_of(endpoint),
             headers=(
                 ("Content-Type", _soap_type(action)),
                 ("Accept", f"{SOAP_TYPE}, multipart/related"),
             ),
             body=build_envelope(action, message_id, assertion, payload),
-            cookie=(self._profile.proxy.session_cookie, context.session.cookie),
+            cookie=passage.cookie,
             timeouts=self._timeouts(self._profile.times.query_total_s),
             answer_max_bytes=self._profile.dmp.answer_max_bytes,
         )
-        return read_exchange(exchange, self._profile, message_id=message_id)
+        reading = read_exchange(exchange, self._profile, message_id=message_id)
+        if reading.seen is None or not passage.is_direct:
+            return reading
+        return replace(reading, seen=replace(reading.seen, is_direct=True))
 
     async def _vihf(self, document: PreparedDocument, context: SendingContext) -> bytes:
+        passage = self._door.passage(context)
         return await build_vihf(
-            caller_of(document.entry, context.session.national_id),
+            passage.caller(document.entry),
             context.product,
-            self._profile.vihf,
-            issuer=self._issuer,
+            passage.vihf,
+            issuer=passage.issuer,
             assertion_id=f"_{self._uuid()}",
             now=self._clock.now(),
-            signer=self._signer,
+            signer=passage.signer,
         )
-
-    def _path(self, endpoint: str) -> str:
-        return self._profile.proxy.path_to(self._profile.dmp.backend, endpoint)
 
     def _timeouts(self, total_s: float) -> Timeouts:
         times = self._profile.times
@@ -378,6 +391,12 @@ class EsanteDmp:
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.bits(_UUID_BITS), version=4))
+
+
+def _not_called(error: ServiceError) -> Seen:
+    """Return what is seen when nothing could be asked: no key, or a key that is not the document's."""
+    sign = _BEFORE_CALLING.get(error.code, Sign.SIGNER_UNAVAILABLE)
+    return Seen(sign=sign, body_started=False, service_code=error.code)
 
 
 def _soap_type(action: str) -> str:

@@ -31,6 +31,8 @@ class Sign(StrEnum):
     LOST_BEFORE_BODY = "lost_before_body"
     PREDECESSOR_ABSENT = "predecessor_absent"
     SIGNER_UNAVAILABLE = "signer_unavailable"
+    CARD_REMOVED = "card_removed"
+    STRUCTURE_MISMATCH = "structure_mismatch"
     # What the lookup before a change (TD3.3) showed: there is nothing to send.
     ALREADY_DELETED = "already_deleted"
     NOTHING_TO_DELETE = "nothing_to_delete"
@@ -134,6 +136,9 @@ TABLE: Final[Mapping[Sign, Verdict]] = MappingProxyType(
         # The version replaced is not there yet: its entryUUID is needed to name it.
         Sign.PREDECESSOR_ABSENT: _not_sent("DMP_PREDECESSOR_ABSENT", WaitReason.PREDECESSOR),
         Sign.SIGNER_UNAVAILABLE: _not_sent("SIGNER_UNAVAILABLE", _AUTH),
+        Sign.CARD_REMOVED: _not_sent("CARD_REMOVED", _AUTH),
+        # The document is of another structure than the CPE or the certificate: its author sends it in his own name.
+        Sign.STRUCTURE_MISMATCH: _not_sent("STRUCTURE_MISMATCH", _AUTH),
         # Certain: looked up just before, and there was nothing to send.
         Sign.ALREADY_DELETED: Verdict(certainty=Certainty.DELIVERED, code="DMP_ALREADY_DELETED"),
         Sign.NOTHING_TO_DELETE: _refused("DMP_NOTHING_TO_DELETE"),
@@ -223,12 +228,25 @@ BEFORE_FIRST_BYTE: Final = frozenset(
         Sign.LOST_BEFORE_BODY,
         Sign.PREDECESSOR_ABSENT,
         Sign.SIGNER_UNAVAILABLE,
+        Sign.CARD_REMOVED,
+        Sign.STRUCTURE_MISMATCH,
         Sign.ALREADY_DELETED,
         Sign.NOTHING_TO_DELETE,
         Sign.VISIBILITY_ALREADY_SO,
         Sign.NOTHING_TO_CHANGE,
         Sign.VISIBILITY_FORBIDDEN,
         Sign.HIDING_AGAIN,
+    }
+)
+# The same things, seen where no proxy stands between.
+DIRECT_CODES: Final[Mapping[Sign, str]] = MappingProxyType(
+    {
+        Sign.HOST_UNKNOWN: "DIRECT_HOST_UNKNOWN",
+        Sign.CONNECTION_REFUSED: "DIRECT_CONNECTION_REFUSED",
+        Sign.TLS_FAILED: "DIRECT_TLS_FAILED",
+        Sign.CONNECT_TIMEOUT: "DIRECT_CONNECT_TIMEOUT",
+        Sign.UNREACHABLE: "DIRECT_UNREACHABLE",
+        Sign.API_401: "DIRECT_REFUSED",
     }
 )
 # The only signs seen after the first body byte that may say "not sent".
@@ -252,6 +270,7 @@ EVIDENCE: Final[Mapping[Sign, Evidence]] = MappingProxyType(
         **dict.fromkeys((Sign.NO_SESSION, Sign.API_401), Evidence.PROXY_ANSWERED),
         **dict.fromkeys((Sign.FAULT_SECURITY, Sign.FAULT_SECURITY_EXPIRED), Evidence.CREDENTIAL_REFUSED),
         **dict.fromkeys((Sign.SIGNER_UNAVAILABLE, Sign.VISIBILITY_FORBIDDEN), Evidence.NONE),  # no exchange
+        **dict.fromkeys((Sign.CARD_REMOVED, Sign.STRUCTURE_MISMATCH), Evidence.NONE),
         **dict.fromkeys((Sign.PREDECESSOR_ABSENT, Sign.ALREADY_DELETED, Sign.NOTHING_TO_DELETE), Evidence.ANSWERED),
         **dict.fromkeys((Sign.VISIBILITY_ALREADY_SO, Sign.NOTHING_TO_CHANGE), Evidence.ANSWERED),
         **dict.fromkeys((Sign.HIDING_AGAIN, Sign.SUCCESS, Sign.PARTIAL, Sign.FAULT_SENDER), Evidence.ANSWERED),
@@ -349,6 +368,7 @@ class Seen:
         service_code: the service's own code as text, capped, never personal.
         retry_after_s: the delay that the service asked, seconds.
         receipt: non-personal facts of a delivery.
+        is_direct: no proxy stands between.
     """
 
     sign: Sign
@@ -356,6 +376,7 @@ class Seen:
     service_code: str | None = None
     retry_after_s: float | None = None
     receipt: tuple[tuple[str, str], ...] = ()
+    is_direct: bool = False
 
 
 def sign_of_status(status: int) -> Sign:
@@ -392,6 +413,11 @@ def verdict_of(seen: Seen, rows: Mapping[Sign, Verdict] = TABLE) -> Verdict:
     return verdict
 
 
+def _code(verdict: Verdict, seen: Seen) -> str:
+    """Return the code; what is said of the proxy is not said when there is none."""
+    return DIRECT_CODES.get(seen.sign, verdict.code) if seen.is_direct else verdict.code
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryVerdict:
     """What an unanswered question (TD0.2, TD3.1) leaves: nothing was sent, so nothing can be in doubt.
@@ -414,7 +440,7 @@ def query_verdict(seen: Seen) -> QueryVerdict:
     verdict = TABLE[seen.sign]
     is_mute = verdict.certainty in (Certainty.DOUBT, Certainty.DELIVERED) and seen.sign is not Sign.API_401
     return QueryVerdict(
-        code="DMP_NO_ANSWER" if is_mute else verdict.code,
+        code="DMP_NO_ANSWER" if is_mute else _code(verdict, seen),
         waiting=verdict.waiting or WaitReason.SERVICE,
         ends_session=verdict.ends_session,
         evidence=evidence_of(seen),
@@ -440,7 +466,7 @@ def _outcome(verdict: Verdict, seen: Seen) -> Outcome:
     is_not_sent = verdict.certainty is Certainty.NOT_SENT
     return Outcome(
         certainty=verdict.certainty,
-        code=verdict.code,
+        code=_code(verdict, seen),
         evidence=evidence_of(seen),
         service_code=seen.service_code,
         waiting=verdict.waiting if is_not_sent else None,

@@ -39,6 +39,7 @@ _CONNECTION: Final[Mapping[Symptom, Sign]] = MappingProxyType(
         Symptom.TIMEOUT: Sign.CONNECT_TIMEOUT,
         Symptom.BROKEN: Sign.UNREACHABLE,
         Symptom.PROTOCOL: Sign.UNREACHABLE,
+        Symptom.KEY: Sign.CARD_REMOVED,
     }
 )
 _LOST: Final[Mapping[Symptom, Sign]] = MappingProxyType(

@@ -57,6 +57,7 @@ CONNECTION_CODES: Final[Mapping[Symptom, str]] = MappingProxyType(
         Symptom.TIMEOUT: "PROXY_UNREACHABLE",
         Symptom.BROKEN: "PROXY_UNREACHABLE",
         Symptom.PROTOCOL: "PROXY_UNREACHABLE",
+        Symptom.KEY: "PROXY_TLS_FAILED",
     }
 )
 
