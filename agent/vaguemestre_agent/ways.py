@@ -21,11 +21,8 @@ from vaguemestre_agent.adapters.unconfigured import UnconfiguredDmp, Unconfigure
 from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.profiles.loader import read_profile, shipped_profile
 from vaguemestre_agent.profiles.model import ServiceProfile
-<<<<<<< HEAD
-from vaguemestre_agent.services.sessions import PENDING_MAX
-=======
 from vaguemestre_agent.services.cardauthorities import StructureCertificate
->>>>>>> d0e9062 (Let a card or a structure's certificate be an authority: rights by means, choice, pace, ended at once)
+from vaguemestre_agent.services.sessions import PENDING_MAX
 from vaguemestre_agent.settings import ServiceMode, ServiceSettings
 from vaguemestre_core.cardports import CardPresencePort, NoCards
 from vaguemestre_core.ports import DmpPort, ProxyPort
