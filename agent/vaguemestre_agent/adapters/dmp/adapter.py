@@ -46,7 +46,7 @@ from vaguemestre_documents.xds.registry_objects import Availability
 
 _LOGGER = logging.getLogger(__name__)
 _UUID_BITS: Final = 128
-_BEFORE_CALLING: Final = {"CARD_REMOVED": Sign.CARD_REMOVED, "STRUCTURE_MISMATCH": Sign.STRUCTURE_MISMATCH}
+_BEFORE_CALLING: Final = {"CARD_TAKEN_OUT": Sign.CARD_REMOVED, "STRUCTURE_MISMATCH": Sign.STRUCTURE_MISMATCH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

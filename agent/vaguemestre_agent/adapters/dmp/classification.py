@@ -136,7 +136,7 @@ TABLE: Final[Mapping[Sign, Verdict]] = MappingProxyType(
         # The version replaced is not there yet: its entryUUID is needed to name it.
         Sign.PREDECESSOR_ABSENT: _not_sent("DMP_PREDECESSOR_ABSENT", WaitReason.PREDECESSOR),
         Sign.SIGNER_UNAVAILABLE: _not_sent("SIGNER_UNAVAILABLE", _AUTH),
-        Sign.CARD_REMOVED: _not_sent("CARD_REMOVED", _AUTH),
+        Sign.CARD_REMOVED: _not_sent("CARD_TAKEN_OUT", _AUTH),
         # The document is of another structure than the CPE or the certificate: its author sends it in his own name.
         Sign.STRUCTURE_MISMATCH: _not_sent("STRUCTURE_MISMATCH", _AUTH),
         # Certain: looked up just before, and there was nothing to send.

@@ -50,9 +50,9 @@ class Passage:
     is_open: Callable[[], bool]
 
     def require_open(self) -> None:
-        """Raise ServiceError ``CARD_REMOVED`` when it may no longer be used."""
+        """Raise ServiceError ``CARD_TAKEN_OUT`` when it may no longer be used."""
         if not self.is_open():
-            raise ServiceError("CARD_REMOVED")
+            raise ServiceError("CARD_TAKEN_OUT")
 
     @property
     def is_direct(self) -> bool:
@@ -64,7 +64,7 @@ class Door(Protocol):
     """A way in."""
 
     def passage(self, context: SendingContext) -> Passage:
-        """Return how a transaction goes in now. Raises ServiceError ``CARD_REMOVED``, ``DIRECT_NOT_CONFIGURED``."""
+        """Return how a transaction goes in now. Raises ServiceError ``CARD_TAKEN_OUT``, ``DIRECT_NOT_CONFIGURED``."""
 
 
 class ProxyDoor:
