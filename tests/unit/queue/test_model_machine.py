@@ -409,7 +409,7 @@ class QueueMachine(StoreBesideModel):
 
 
 Step = Callable[[QueueMachine], None]
-SLOW = 1 if sys.platform != "win32" else 5  # an event loop in wine turns slowly
+SLOW = 1 if sys.platform != "win32" else 10  # an event loop in wine turns slowly
 SETTINGS = settings(
     max_examples=70 // SLOW,
     stateful_step_count=40,
