@@ -20,6 +20,7 @@ SERVICE_SOCKET: Final = "pcscd.comm"
 """End of the path of pcsc-lite's socket, whatever the distribution's /run."""
 MOST_NAMES: Final = 5
 
+_FAMILY_UNIX: Final = 1
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
 _DUMP_REQUEST: Final = 0x301
@@ -71,7 +72,7 @@ def _client_sockets(service_socket: str) -> frozenset[str]:
     peers = set()
     with socket.socket(getattr(socket, "AF_NETLINK", 16), socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as line:
         line.settimeout(_DIAGNOSIS_S)
-        body = _REQUEST.pack(socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW_NAME_AND_PEER, 0xFFFFFFFF, 0xFFFFFFFF)
+        body = _REQUEST.pack(_FAMILY_UNIX, 0, 0, 0xFFFFFFFF, 0, _SHOW_NAME_AND_PEER, 0xFFFFFFFF, 0xFFFFFFFF)
         line.send(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _DUMP_REQUEST, 1, 0) + body)
         more = True
         while more:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,7 +31,7 @@ WAIT_S: Final = 1.0
 RETRY_S: Final = 0.5
 """Pause before the service is tried again."""
 SHORTEST_TURN_S: Final = 0.02
-"""Pause when the list of readers changed without a change of status: a service that repeats itself costs no core."""
+"""Pause after a wait that ended at once with nothing to say: a service that repeats itself costs no core."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class CardWatch:
     Args:
         on_event: told each event, in order, in the thread of `run`; must return soon and not raise.
         first_insertion: number of the first stay; a program started again passes one above any it gave before.
+        wait_s, retry_s: longest wait in the service, and pause before it is tried again.
+        clock: monotonic seconds.
         alive: called at least every `WAIT_S` while the loop turns: a watchdog's sign of life.
     """
 
@@ -64,12 +67,14 @@ class CardWatch:
         alive: Callable[[], None] | None = None,
         wait_s: float = WAIT_S,
         retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._port = port
         self._on_event = on_event
         self._alive = alive
         self._wait_s = wait_s
         self._retry_s = retry_s
+        self._clock = clock
         self._next = first_insertion
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -128,6 +133,7 @@ class CardWatch:
                 for gone in marks.keys() - set(names):
                     del marks[gone]
                     self._reader_gone(gone)
+                began = self._clock()
                 changes = feed.wait({name: marks.get(name, 0) for name in names}, self._wait_s)
                 if (changes or set(names) != marks.keys()) and self._port.epoch() != epoch:
                     # Counts of another run of the service mean nothing here: begin again.
@@ -137,8 +143,8 @@ class CardWatch:
                 for status in changes:
                     marks[status.name] = status.mark
                     self._seen(status, epoch)
-                before, names = names, feed.readers()
-                if not changes and set(before) != set(names):
+                names = feed.readers()
+                if not changes and self._clock() - began < SHORTEST_TURN_S:
                     self._stop.wait(SHORTEST_TURN_S)
         finally:
             with self._lock:

@@ -123,3 +123,17 @@ def test_the_program_connected_to_the_service_is_named_and_ours_is_not(tmp_path:
 )
 def test_a_command_over_t0(apdu: str, carried: str) -> None:
     assert without_expected_length(bytes.fromhex(apdu)) == bytes.fromhex(carried)
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="Windows tells which programs have loaded winscard.dll")
+def test_the_program_that_loaded_the_library_is_named() -> None:
+    code = "import ctypes; ctypes.WinDLL('winscard.dll'); print(1, flush=True); input()"
+    before = holders()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "1"
+        named = holders()
+        other.communicate("\n")
+    assert {name.lower() for name in named} - {name.lower() for name in before} == {"python.exe"}
