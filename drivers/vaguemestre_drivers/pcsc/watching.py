@@ -52,7 +52,8 @@ class CardWatch:
 
     Args:
         on_event: told each event, in order, in the thread of `run`; must return soon and not raise.
-        first_insertion: number of the first stay; a program started again passes one above any it gave before.
+        first_insertion: number of the first stay; by default the wall clock's microseconds, so that a program started
+            again gives none that it gave before: a stay chosen before is then refused, never taken for another card.
         wait_s, retry_s: longest wait in the service, and pause before it is tried again.
         clock: monotonic seconds.
         alive: called at least every `WAIT_S` while the loop turns: a watchdog's sign of life.
@@ -63,7 +64,7 @@ class CardWatch:
         port: PcscPort,
         on_event: Callable[[CardEvent], None],
         *,
-        first_insertion: int = 1,
+        first_insertion: int | None = None,
         alive: Callable[[], None] | None = None,
         wait_s: float = WAIT_S,
         retry_s: float = RETRY_S,
@@ -75,7 +76,7 @@ class CardWatch:
         self._wait_s = wait_s
         self._retry_s = retry_s
         self._clock = clock
-        self._next = first_insertion
+        self._next = time.time_ns() // 1_000 if first_insertion is None else first_insertion
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._feed: StatusFeed | None = None

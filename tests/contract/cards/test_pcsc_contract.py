@@ -57,6 +57,19 @@ def test_a_card_already_in_is_told_at_the_start(rig: Rig) -> None:
     assert events.wait_kind(CardEventKind.CARD_INSERTED, rig.readers[0]).card is CardKind.VITALE_2
 
 
+def test_a_watch_begun_again_gives_no_number_of_before(rig: Rig) -> None:
+    rig.insert(card())
+    _, before = rig.watch()
+    first = before.wait_kind(CardEventKind.CARD_INSERTED).insertion
+    again, after = rig.watch()
+    second = after.wait_kind(CardEventKind.CARD_INSERTED).insertion
+
+    assert first is not None
+    assert second is not None
+    assert second > first
+    assert again.stay(first) is None
+
+
 def test_a_work_talks_to_the_card_and_gives_it_back(rig: Rig) -> None:
     watch, events = rig.watch()
     rig.insert(card())

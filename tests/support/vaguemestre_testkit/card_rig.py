@@ -68,7 +68,7 @@ class Rig:
         self.stack.callback(inserted.remove)
         return inserted
 
-    def watch(self, first_insertion: int = 1) -> tuple[CardWatch, Events]:
+    def watch(self, first_insertion: int | None = None) -> tuple[CardWatch, Events]:
         """Start a watch in its thread; stopped at the end of the test."""
         events = Events()
         watch = CardWatch(self.port, events, first_insertion=first_insertion)

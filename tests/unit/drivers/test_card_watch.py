@@ -92,7 +92,7 @@ class ScriptedFeed:
 def watched(*runs: Looks) -> tuple[list[CardEvent], ScriptedService]:
     seen: list[CardEvent] = []
     service = ScriptedService(list(runs))
-    watch = CardWatch(service, seen.append, retry_s=0.0)
+    watch = CardWatch(service, seen.append, first_insertion=1, retry_s=0.0)
     service.done.append(watch)
     watch.run()
     assert watch.readers() == ()
