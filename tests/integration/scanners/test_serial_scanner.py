@@ -1,0 +1,77 @@
+"""A serial scanner behind a pseudo-terminal: codes, unplugged, plugged in again on another port, held by another."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vaguemestre_core.cards import CardTrouble, Situation
+from vaguemestre_drivers.scanners.attaching import keep_attached
+from vaguemestre_drivers.scanners.serialscanner import SerialChoice, open_serial
+from vaguemestre_testkit.scanner_doubles import WAIT_S, PtyScanner, Told
+
+pytest.importorskip("serial", reason="pyserial is not installed")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+
+INS = b"]d1IS010000000000000000000000S1275126322074974S21.2.250.1.213.1.4.8\x1dS3ZOE\x1dS4ADRUN\x1dS5FS631-12-1975"
+
+
+@pytest.fixture
+def scanner(tmp_path: Path) -> PtyScanner:
+    return PtyScanner(tmp_path / "ttyACM0")
+
+
+@pytest.fixture
+def told(scanner: PtyScanner) -> Iterator[Told]:
+    told, stop = Told(), threading.Event()
+    choice = SerialChoice(port=str(scanner.port))
+    thread = threading.Thread(
+        target=keep_attached, args=(lambda: open_serial(choice), told, stop), kwargs={"retry_s": 0.02}
+    )
+    thread.start()
+    yield told
+    stop.set()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+def test_codes_come_exact_whatever_ends_them(scanner: PtyScanner, told: Told) -> None:
+    told.wait_for(lambda: told.events == ["SCANNER_ABSENT"])
+    scanner.plug()
+    told.wait_for(lambda: told.events[-1] == "attached")
+    scanner.send(INS + b"\r\n3400930000021\r")
+    told.wait_for(lambda: len(told.scans) == 2)
+    scanner.send(b"no suffix")
+    told.wait_for(lambda: len(told.scans) == 3)
+    assert told.contents() == [INS, b"3400930000021", b"no suffix"]
+    scanner.unplug()
+    told.wait_for(lambda: told.events[-1] == "SCANNER_ABSENT")
+
+
+def test_it_is_read_again_after_it_was_unplugged(scanner: PtyScanner, told: Told) -> None:
+    for time in range(3):
+        scanner.plug()
+        told.wait_for(lambda: told.events[-1:] == ["attached"])
+        scanner.send(b"BEFORE %d\rhalf a co" % time)
+        told.wait_for(lambda: b"BEFORE %d" % time in told.contents())  # noqa: B023 - waited for within the turn
+        scanner.unplug()
+        told.wait_for(lambda: told.events[-1] == "SCANNER_ABSENT")
+    assert [content for content in told.contents() if content.startswith(b"BEFORE")] == [
+        b"BEFORE %d" % n for n in range(3)
+    ]
+
+
+def test_a_port_that_another_program_holds_is_a_situation(scanner: PtyScanner) -> None:
+    scanner.plug()
+    choice = SerialChoice(port=str(scanner.port))
+    holder = open_serial(choice)
+    with pytest.raises(CardTrouble) as trouble:
+        open_serial(choice)
+    assert trouble.value.situation is Situation.SCANNER_HELD
+    holder.close()
+    open_serial(choice).close()
+    scanner.unplug()
