@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vaguemestre_api import wire, wire_facts
+from vaguemestre_api import wire, wire_facts, wire_inscodes
 from vaguemestre_api.client_calls import Calls
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.jsontypes import Json, JsonObject, dump_json
@@ -92,6 +92,10 @@ class FactCalls(Calls):
             body=_given(request),
             actor=actor,
         )
+
+    async def make_ins_code(self, request: wire_inscodes.InsCodeRequest) -> wire_inscodes.InsCode:
+        """Return the picture of a Datamatrix INS; nothing of it is kept."""
+        return await self._read("makeInsCode", wire_inscodes.InsCode, body=_given(request))
 
     async def delegations(self, professional: str) -> tuple[wire_facts.Delegation, ...]:
         """Return a professional's delegations."""

@@ -57,6 +57,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "events": Entry(module=f"{_PACKAGE}.events", summary="suivre les changements"),
     "session": Entry(module=f"{_PACKAGE}.session", summary="session du Proxy e-santé"),
     "patients": Entry(module=f"{_PACKAGE}.patients", summary="patients : ce qu'ils ont dit, identité, effacement"),
+    "ins-code": Entry(module=f"{_PACKAGE}.ins_code", summary="faire un Datamatrix INS, en image ou sur un PDF"),
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),
     "export": Entry(module=f"{_PACKAGE}.export", summary="exporter les documents gardés, avec leur manifeste"),
     "indicators": Entry(module=f"{_PACKAGE}.indicators", summary="indicateurs d'alimentation du DMP (tableau, CSV)"),

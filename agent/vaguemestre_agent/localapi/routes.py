@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import announcing, changing, fact_handlers, handlers, indicators, keeping
+from vaguemestre_agent.localapi import announcing, changing, fact_handlers, handlers, indicators, inscodes, keeping
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -85,6 +85,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
         "recordIdentityEvent",
         fact_handlers.record_identity_event,
     ),
+    ("POST", "/v1/ins-codes", _I, "makeInsCode", inscodes.make_ins_code),
     ("GET", "/v1/delegations", _R, "getDelegations", fact_handlers.get_delegations),
     ("POST", "/v1/delegations", _C, "delegate", fact_handlers.delegate),
     ("GET", "/v1/events", _R, "streamEvents", None),

@@ -604,6 +604,12 @@ namespace Vaguemestre
             return FactsRecorded.FromJson(Ask(Routes.RecordIdentityEvent, new Call().InPath("patient_ref", patientRef).With(request), options));
         }
 
+        /// <summary>Faire l'image du Datamatrix INS d'une identité qualifiée, avec « INS à scanner ».</summary>
+        public InsCode MakeInsCode(InsCodeRequest request, CallOptions options = null)
+        {
+            return InsCode.FromJson(Ask(Routes.MakeInsCode, new Call().With(request), options));
+        }
+
         /// <summary>Délégations d'un professionnel.</summary>
         public DelegationList GetDelegations(string professional, CallOptions options = null)
         {
@@ -710,6 +716,7 @@ namespace Vaguemestre
             internal static readonly Route GetConsents = new Route { Name = "getConsents", Method = "GET", Path = "/v1/patients/{patient_ref}/consents", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route RecordConsents = new Route { Name = "recordConsents", Method = "POST", Path = "/v1/patients/{patient_ref}/consents", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route RecordIdentityEvent = new Route { Name = "recordIdentityEvent", Method = "POST", Path = "/v1/patients/{patient_ref}/identity-events", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route MakeInsCode = new Route { Name = "makeInsCode", Method = "POST", Path = "/v1/ins-codes", Statuses = new[] { 200 } };
             internal static readonly Route GetDelegations = new Route { Name = "getDelegations", Method = "GET", Path = "/v1/delegations", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route Delegate = new Route { Name = "delegate", Method = "POST", Path = "/v1/delegations", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route StreamEvents = new Route { Name = "streamEvents", Method = "GET", Path = "/v1/events", Statuses = new[] { 200 }, IsRepeatable = true };
@@ -3606,6 +3613,83 @@ namespace Vaguemestre
         {
             var members = new Dictionary<string, object>();
             Get.Put(members, "documents", Documents);
+            return members;
+        }
+    }
+
+    /// <summary>Identité dont les traits vont dans le Datamatrix INS, tels que l'INSi les a donnés.</summary>
+    public sealed class InsCodeRequest : IJsonModel
+    {
+        /// <summary>Statut RNIV : seule une identité qualifiée a un Datamatrix. Valeurs : provisoire, validée, récupérée, qualifiée.</summary>
+        public string IdentityStatus { get; set; }
+        public InsIdentifier Ins { get; set; }
+        /// <summary>Nom de naissance.</summary>
+        public string BirthName { get; set; }
+        /// <summary>Liste des prénoms de naissance, séparés par un espace ; 100 caractères tiennent dans le Datamatrix.</summary>
+        public string GivenNames { get; set; }
+        /// <summary>Sexe : I n'a pas de Datamatrix. Valeurs : F, M, I.</summary>
+        public string Sex { get; set; }
+        /// <summary>Date de naissance, AAAA-MM-JJ.</summary>
+        public string BirthDate { get; set; }
+        /// <summary>Code officiel géographique du lieu de naissance.</summary>
+        public string BirthPlaceCog { get; set; }
+        /// <summary>Côté d'un module, en pixels ; 6 par défaut (un demi-millimètre à 300 points par pouce).</summary>
+        public long? ModulePx { get; set; }
+
+        internal static InsCodeRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "InsCodeRequest");
+            return new InsCodeRequest
+            {
+                IdentityStatus = Get.Needed<string>(members, "identity_status", Get.Text),
+                Ins = Get.Needed<InsIdentifier>(members, "ins", global::Vaguemestre.InsIdentifier.FromJson),
+                BirthName = Get.Needed<string>(members, "birth_name", Get.Text),
+                GivenNames = Get.Needed<string>(members, "given_names", Get.Text),
+                Sex = Get.Needed<string>(members, "sex", Get.Text),
+                BirthDate = Get.Needed<string>(members, "birth_date", Get.Text),
+                BirthPlaceCog = Get.Needed<string>(members, "birth_place_cog", Get.Text),
+                ModulePx = Get.MaybeValue<long>(members, "module_px", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "identity_status", IdentityStatus);
+            Get.Put(members, "ins", Ins);
+            Get.Put(members, "birth_name", BirthName);
+            Get.Put(members, "given_names", GivenNames);
+            Get.Put(members, "sex", Sex);
+            Get.Put(members, "birth_date", BirthDate);
+            Get.Put(members, "birth_place_cog", BirthPlaceCog);
+            Get.Put(members, "module_px", ModulePx);
+            return members;
+        }
+    }
+
+    /// <summary>Image d'un Datamatrix INS.</summary>
+    public sealed class InsCode : IJsonModel
+    {
+        /// <summary>Image PNG en noir et blanc, en base64.</summary>
+        public string Png { get; set; }
+        /// <summary>Modules d'un côté du symbole, sans la zone de silence.</summary>
+        public long Modules { get; set; }
+
+        internal static InsCode FromJson(object value)
+        {
+            var members = Get.Members(value, "InsCode");
+            return new InsCode
+            {
+                Png = Get.Needed<string>(members, "png", Get.Text),
+                Modules = Get.Needed<long>(members, "modules", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "png", Png);
+            Get.Put(members, "modules", Modules);
             return members;
         }
     }

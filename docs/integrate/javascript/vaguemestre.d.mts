@@ -133,6 +133,8 @@ export class VaguemestreClient {
   recordConsents(patientRef: string, request: ConsentRequest, options?: CallOptions): Promise<FactsRecorded>;
   /** Dire qu'une identité a changé : ce qui attend est bloqué, des suppressions sont proposées. */
   recordIdentityEvent(patientRef: string, request: IdentityEventRequest, options?: CallOptions): Promise<FactsRecorded>;
+  /** Faire l'image du Datamatrix INS d'une identité qualifiée, avec « INS à scanner ». */
+  makeInsCode(request: InsCodeRequest, options?: CallOptions): Promise<InsCode>;
   /** Délégations d'un professionnel. */
   getDelegations(query: { professional: string }, options?: CallOptions): Promise<DelegationList>;
   /** Accorder ou retirer une délégation à un poste. */
@@ -963,4 +965,31 @@ export interface BatchRefusal {
 export interface BatchAccepted {
   /** Un résultat par document, dans l'ordre donné. */
   documents: Array<BatchOutcome>;
+}
+
+/** Identité dont les traits vont dans le Datamatrix INS, tels que l'INSi les a donnés. */
+export interface InsCodeRequest {
+  /** Statut RNIV : seule une identité qualifiée a un Datamatrix. */
+  identity_status: "provisoire" | "valid\u00e9e" | "r\u00e9cup\u00e9r\u00e9e" | "qualifi\u00e9e" | (string & {});
+  ins: InsIdentifier;
+  /** Nom de naissance. */
+  birth_name: string;
+  /** Liste des prénoms de naissance, séparés par un espace ; 100 caractères tiennent dans le Datamatrix. */
+  given_names: string;
+  /** Sexe : I n'a pas de Datamatrix. */
+  sex: "F" | "M" | "I" | (string & {});
+  /** Date de naissance, AAAA-MM-JJ. */
+  birth_date: string;
+  /** Code officiel géographique du lieu de naissance. */
+  birth_place_cog: string;
+  /** Côté d'un module, en pixels ; 6 par défaut (un demi-millimètre à 300 points par pouce). */
+  module_px?: number;
+}
+
+/** Image d'un Datamatrix INS. */
+export interface InsCode {
+  /** Image PNG en noir et blanc, en base64. */
+  png: string;
+  /** Modules d'un côté du symbole, sans la zone de silence. */
+  modules: number;
 }

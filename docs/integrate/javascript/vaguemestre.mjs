@@ -353,6 +353,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.recordIdentityEvent, { path: { patient_ref: patientRef }, request }, options);
   }
 
+  /** Faire l'image du Datamatrix INS d'une identité qualifiée, avec « INS à scanner ». */
+  makeInsCode(request, options = {}) {
+    return this.#call(ROUTES.makeInsCode, { request }, options);
+  }
+
   /** Délégations d'un professionnel. */
   getDelegations(query, options = {}) {
     return this.#call(ROUTES.getDelegations, { query }, options);
@@ -585,6 +590,7 @@ const ROUTES = {
   getConsents: { name: "getConsents", method: "GET", path: "/v1/patients/{patient_ref}/consents", statuses: [200], answer: "model", repeatable: true },
   recordConsents: { name: "recordConsents", method: "POST", path: "/v1/patients/{patient_ref}/consents", statuses: [200], answer: "model", actor: true },
   recordIdentityEvent: { name: "recordIdentityEvent", method: "POST", path: "/v1/patients/{patient_ref}/identity-events", statuses: [200], answer: "model", actor: true },
+  makeInsCode: { name: "makeInsCode", method: "POST", path: "/v1/ins-codes", statuses: [200], answer: "model" },
   getDelegations: { name: "getDelegations", method: "GET", path: "/v1/delegations", statuses: [200], answer: "model", repeatable: true },
   delegate: { name: "delegate", method: "POST", path: "/v1/delegations", statuses: [200], answer: "model", actor: true },
   streamEvents: { name: "streamEvents", method: "GET", path: "/v1/events", statuses: [200], answer: "stream", repeatable: true },
