@@ -32,22 +32,27 @@ _NAME: Final = re.compile(r"[A-Z '\-]+")
 _COG: Final = re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{3}")
 _MATRICULE: Final = re.compile(r"[0-9]{6}[0-9AB][0-9]{6}[0-9]{2}")
 _SEXES: Final[Mapping[str, Sex]] = MappingProxyType({"F": Sex.FEMININ, "M": Sex.MASCULIN})
+# A US scanner on a French desktop, a French one on a US desktop: the digits of IS01 as their keys write without Shift
+# and with it, an AIM identifier in front or not.
+_OTHER_LAYOUT: Final = re.compile(r"(?:.{3})?IS(?:à&|\)!)")
 # Without GS, only these tell where S2 ends.
 _OID_WITHOUT_SEPARATOR: Final = re.compile(r"1\.2\.250\.1\.213\.1\.4\.(?:8|9|10|11)")
 
 
 def looks_like_ins(text: str) -> bool:
-    """Return whether a text begins as an INS code does, of any version."""
-    return re.match(r"IS[0-9]{2}", text) is not None
+    """Return whether a text begins as an INS code does, of any version, or as one typed in another layout would."""
+    return re.match(r"IS[0-9]{2}", text) is not None or _OTHER_LAYOUT.match(text) is not None
 
 
 def read_ins(text: str) -> InsScan:
     """Return the traits of an INS code, its line ends and AIM identifier already taken off.
 
     Raises:
-        InvalidInput: ``INS_CODE_INVALID`` with a reason (header, version, length, value, missing, duplicate,
+        InvalidInput: ``INS_CODE_INVALID`` with a reason (header, version, layout, length, value, missing, duplicate,
             unreadable) and, where one is at fault, the field.
     """
+    if _OTHER_LAYOUT.match(text) is not None:
+        raise InvalidInput("INS_CODE_INVALID", reason="layout")
     if not looks_like_ins(text):
         raise InvalidInput("INS_CODE_INVALID", reason="header")
     if text[2:4] != KNOWN_VERSION:

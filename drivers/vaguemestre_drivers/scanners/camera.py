@@ -5,14 +5,15 @@ Owns the rhythm and when a camera is given up; OpenCV is loaded at the first use
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vaguemestre_core.cards import CardTrouble, Situation
-from vaguemestre_core.scans import RawScan
+from vaguemestre_core.scans import RawScan, ScanSource
+from vaguemestre_drivers.datamatrix.frames import FrameDecoder
+from vaguemestre_drivers.datamatrix.native import DecoderMissing, opencv
 from vaguemestre_drivers.scanners.attaching import DeviceLost, OpenDevice
 
 if TYPE_CHECKING:
@@ -96,6 +97,18 @@ class CameraScanner:
         self._source.close()
 
 
+def codes_of(frames: FrameDecoder) -> Callable[[NDArray[np.uint8]], Sequence[RawScan]]:
+    """Return what ``CameraScanner`` asks for, from the decoder of one camera's frames."""
+
+    def decode(frame: NDArray[np.uint8]) -> Sequence[RawScan]:
+        return tuple(
+            RawScan(content=symbol.content, source=ScanSource.CAMERA, symbology=symbol.symbology)
+            for symbol in frames.symbols(frame)
+        )
+
+    return decode
+
+
 def open_camera(choice: CameraChoice, decode: Callable[[NDArray[np.uint8]], Sequence[RawScan]]) -> OpenDevice:
     """Switch a camera on.
 
@@ -103,8 +116,8 @@ def open_camera(choice: CameraChoice, decode: Callable[[NDArray[np.uint8]], Sequ
         CardTrouble: CAMERA_ABSENT (none, or held by another program), DECODER_ABSENT (OpenCV is not installed).
     """
     try:
-        cv2 = importlib.import_module("cv2")
-    except ImportError:
+        cv2 = opencv()
+    except DecoderMissing:
         raise CardTrouble(Situation.DECODER_ABSENT, library="opencv") from None
     capture = cv2.VideoCapture(choice.number)
     if not capture.isOpened():

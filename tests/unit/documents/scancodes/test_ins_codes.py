@@ -163,6 +163,9 @@ def test_latin_letters_of_an_old_scanner_are_read() -> None:
     ("text", "reason", "field"),
     [
         (ZOE.replace("IS01", "IS02"), "version", None),
+        ("ISà&àààà", "layout", None),
+        ("$d&ISà&àààà", "layout", None),
+        ("IS)!))))", "layout", None),
         (HEADER[:20], "header", None),
         (HEADER, "unreadable", None),
         (HEADER + "X1", "unreadable", None),
