@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from vaguemestre_drivers.datamatrix import libdmtx, zxing
-from vaguemestre_drivers.datamatrix.plan import STILL, Engine, Pass, Scope, Wish, limit_s, may_start
+from vaguemestre_drivers.datamatrix.plan import STILL, Engine, Pass, Scope, Wish, cost_s, limit_s, may_start
 from vaguemestre_drivers.datamatrix.port import Decoding
 from vaguemestre_drivers.datamatrix.regions import Part, parts
 from vaguemestre_drivers.datamatrix.repairs import repaired
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STILL_BUDGET_S: Final = 2.0
 """For an image that somebody gives; a readable one takes milliseconds (docs/scanning.md)."""
 
+_MOST_SLOWNESS: Final = 20.0
 _MOST_SYMBOLS: Final = 16  # asked of libdmtx when all are wanted
 
 
@@ -64,6 +65,8 @@ class _Run:
         self._image = image
         self._until = until
         self._clock = clock
+        self._spent_s = 0.0
+        self._planned_s = 0.0
         self._wish = wish
         self._parts: tuple[Part, ...] | None = None
         self.symbols: tuple[FoundSymbol, ...] = ()
@@ -78,13 +81,20 @@ class _Run:
         ran = False
         for part in self._where(one):
             left = self._until - self._clock()
-            if not may_start(one, pixels=part.image.size, left_s=left):
+            if not may_start(one, pixels=part.image.size, left_s=left, slowness=self._slowness()):
                 break
             ran = True
             self.symbols = merged(self.symbols, self._read(one, part, left))
+            if one.engine is not Engine.LIBDMTX:  # it keeps to a limit of its own
+                self._planned_s += cost_s(one, part.image.size)
+                self._spent_s += max(0.0, left - (self._until - self._clock()))
             if self.symbols and self._wish is Wish.FIRST:
                 break
         (self.passes if ran else self.skipped).append(one.name)
+
+    def _slowness(self) -> float:
+        """How many times longer than planned the passes took; a first hiccup is not believed altogether."""
+        return min(_MOST_SLOWNESS, self._spent_s / self._planned_s) if self._planned_s else 1.0
 
     def _where(self, one: Pass) -> tuple[Part, ...]:
         if one.scope is Scope.WHOLE:

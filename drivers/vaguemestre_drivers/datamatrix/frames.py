@@ -35,9 +35,9 @@ class FrameRhythm:
         forget_after_s: a symbol out of sight that long is told again when it comes back.
     """
 
-    every: int = 8
+    every: int = 10
     cheap_budget_s: float = 0.05
-    dear_budget_s: float = 0.25
+    dear_budget_s: float = 0.12
     forget_after_s: float = 2.0
 
     def __post_init__(self) -> None:

@@ -174,7 +174,7 @@ FRAME_DEAR: Final[tuple[Pass, ...]] = (
     _repaired(Repair.SHARP),
     _repaired(Repair.CLOSED),
     Pass(name="full", engine=Engine.ZXING_FULL, kinds=Kinds.MATRIX),
-    _second_chance("second_parts", Repair.NONE, Scope.PARTS, 0.1),
+    _second_chance("second_parts", Repair.NONE, Scope.PARTS, 0.06),
 )
 """For one frame in several."""
 
@@ -186,10 +186,14 @@ def cost_s(one: Pass, pixels: int) -> float:
     return (engine * enlarged + REPAIR_COST_S[one.repair]) * pixels / 1e6
 
 
-def may_start(one: Pass, *, pixels: int, left_s: float) -> bool:
-    """Return whether a pass can be over within the time that is left."""
+def may_start(one: Pass, *, pixels: int, left_s: float, slowness: float = 1.0) -> bool:
+    """Return whether a pass can be over within the time that is left.
+
+    ``slowness`` is how many times longer than their cost the passes took on this picture so far: the workstation is
+    busy, or the picture is noise made to cost much.
+    """
     least = LIBDMTX_LEAST_S if one.engine is Engine.LIBDMTX else 0.0
-    return cost_s(one, pixels) + least <= left_s
+    return cost_s(one, pixels) * max(1.0, slowness) + least <= left_s
 
 
 def limit_s(one: Pass, *, pixels: int, left_s: float) -> float:

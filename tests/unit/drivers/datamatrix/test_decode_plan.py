@@ -75,6 +75,13 @@ def test_a_pass_starts_only_if_it_ends_in_time(one: Pass, pixels: int, left: flo
     assert cost_s(one, pixels) <= cost_s(one, pixels + 1)
 
 
+def test_a_picture_that_costs_more_than_planned_gets_fewer_passes() -> None:
+    full = next(one for one in STILL if one.name == "full")
+    assert may_start(full, pixels=12_000_000, left_s=1.0)
+    assert not may_start(full, pixels=12_000_000, left_s=1.0, slowness=2.0)
+    assert may_start(full, pixels=60_000, left_s=1.0, slowness=20.0)
+
+
 @pytest.mark.parametrize("turn", [0, 45, 90, 180, 270, 300])
 def test_rotation_is_clockwise_from_the_top_edge(turn: int) -> None:
     import math
