@@ -18,6 +18,7 @@ from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_agent.adapters.system.witnesses import FileWitness, KeyStoreWitness
 from vaguemestre_agent.paths import AgentPaths
 from vaguemestre_agent.settings import KeyStoreKind, Settings
+from vaguemestre_core.cardports import CardKeysPort, CardPresencePort, NoCards
 from vaguemestre_core.ports import ClockPort, DmpPort, FailpointPort, RandomPort, StorePort
 from vaguemestre_queue.incarnation import Witness
 from vaguemestre_queue.opening import Surroundings
@@ -42,6 +43,8 @@ class Parts:
         around_store, around_dmp: wrappers.
         machine: tells the identities of the machine.
         recovering: False leaves what was on the way on the way.
+        cards: which cards are open.
+        card_keys: what their keys can do, or None without readers.
         worker: how the preparation's worker is started; None: this interpreter and its module.
     """
 
@@ -52,6 +55,8 @@ class Parts:
     around_dmp: Callable[[DmpPort], DmpPort] = _same_dmp
     machine: Callable[[], tuple[str, ...]] = machine_identity
     recovering: bool = True
+    cards: CardPresencePort = field(default_factory=NoCards)
+    card_keys: CardKeysPort | None = None
     worker: tuple[str, ...] | None = None
 
 

@@ -86,6 +86,11 @@ class ServiceSettings:
         client_key: PEM of its key.
         signing_certificate: PEM of the structure's signature certificate; empty: none.
         signing_key: PEM of its key.
+        direct_url: ``https://host[:port]`` of the DMP for cards and for the structure's certificate; empty: cards open
+            no way.
+        structure_certificate: PEM or ``.p12`` of the structure's client certificate, for the direct way; empty: none.
+        structure_key: PEM of its key; empty with a ``.p12``.
+        structure_password_file: file that holds the password of the ``.p12`` or of the key; empty: none.
         witness: hosts (``host:port``, separated by spaces) that are reached when the Internet is there: they tell an
             absent Internet from an absent proxy; empty: nobody is asked.
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
@@ -99,6 +104,10 @@ class ServiceSettings:
     client_key: str = ""
     signing_certificate: str = ""
     signing_key: str = ""
+    direct_url: str = ""
+    structure_certificate: str = ""
+    structure_key: str = ""
+    structure_password_file: str = ""
     witness: str = ""
     trust_env: bool = False
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
+
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
-from vaguemestre_agent.adapters.http import TlsFiles
+from vaguemestre_agent.adapters.dmp.direct import DirectDoor
+from vaguemestre_agent.adapters.http import HttpClient, TlsFiles
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
 from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
@@ -25,7 +29,10 @@ from vaguemestre_agent.services.cardauthorities import StructureCertificate
 from vaguemestre_agent.services.sessions import PENDING_MAX
 from vaguemestre_agent.settings import ServiceMode, ServiceSettings
 from vaguemestre_core.cardports import CardPresencePort, NoCards
+from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.ports import DmpPort, ProxyPort
+from vaguemestre_core.professionals import is_struct_idnat
+from vaguemestre_core.redaction import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,31 +61,119 @@ async def open_ways(settings: ServiceSettings, parts: Parts) -> AsyncIterator[Wa
         # No client is opened at all: whatever the services ask for, there is nothing here that could send.
         yield Ways(profile=profile, proxy=ShadowProxy(), dmp=ShadowDmp(), is_configured=True, is_shadow=True)
         return
-    if not settings.proxy_url:
-        yield Ways(profile=profile, proxy=UnconfiguredProxy(), dmp=UnconfiguredDmp(), is_configured=False)
-        return
-    endpoint = DmpEndpoint(
-        base_url=settings.proxy_url,
-        tls=TlsFiles(
-            ca_file=_file(settings.ca_file),
-            certificate_file=_file(settings.client_certificate),
-            key_file=_file(settings.client_key),
-        ),
-        trust_env=settings.trust_env,
-    )
-    signer = await asyncio.to_thread(_signer, settings)
-    client = endpoint.open_client(passed=parts.failpoints.hit)
-    prompts = endpoint.open_client(connections=PENDING_MAX + 8)
-    try:
+    async with AsyncExitStack() as stack:
+        signer = await asyncio.to_thread(_signer, settings)
+        direct = await _direct_way(settings, profile, parts, signer, stack)
+        if not settings.proxy_url:
+            if direct is None:
+                yield Ways(profile=profile, proxy=UnconfiguredProxy(), dmp=UnconfiguredDmp(), is_configured=False)
+                return
+            yield Ways(
+                profile=profile,
+                proxy=UnconfiguredProxy(),
+                dmp=EsanteDmp(None, profile, parts.clock, parts.random, signer=signer, direct=direct.door),
+                is_configured=True,
+                cards=direct.cards,
+                structure=direct.structure,
+            )
+            return
+        endpoint = DmpEndpoint(
+            base_url=settings.proxy_url,
+            tls=TlsFiles(
+                ca_file=_file(settings.ca_file),
+                certificate_file=_file(settings.client_certificate),
+                key_file=_file(settings.client_key),
+            ),
+            trust_env=settings.trust_env,
+        )
+        client = endpoint.open_client(passed=parts.failpoints.hit)
+        stack.push_async_callback(client.aclose)
+        prompts = endpoint.open_client(connections=PENDING_MAX + 8)
+        stack.push_async_callback(prompts.aclose)
+        door = None if direct is None else direct.door
         yield Ways(
             profile=profile,
             proxy=EsanteProxy(prompts, profile, parts.clock),
-            dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer),
+            dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer, direct=door),
             is_configured=True,
+            cards=NoCards() if direct is None else direct.cards,
+            structure=None if direct is None else direct.structure,
         )
-    finally:
-        await prompts.aclose()
-        await client.aclose()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Direct:
+    """The way without a proxy."""
+
+    door: DirectDoor
+    cards: CardPresencePort
+    structure: StructureCertificate | None
+
+
+async def _direct_way(
+    settings: ServiceSettings,
+    profile: ServiceProfile,
+    parts: Parts,
+    signer: SoftwareSigner | None,
+    stack: AsyncExitStack,
+) -> _Direct | None:
+    """Return the direct way, closed with the stack, or None. Raises InvalidInput DIRECT_INVALID, SIGNER_INVALID."""
+    if not settings.direct_url:
+        return None
+    client = structure = None
+    if settings.structure_certificate:
+        structure = await asyncio.to_thread(_structure_of, settings)
+        client = await asyncio.to_thread(_structure_client, settings, parts)
+        stack.push_async_callback(client.aclose)
+    cards = NoCards() if parts.card_keys is None else parts.cards
+    door = DirectDoor(
+        profile,
+        settings.direct_url,
+        cards=cards,
+        keys=parts.card_keys,
+        structure=client,
+        signer=signer,
+        passed=parts.failpoints.hit,
+    )
+    stack.push_async_callback(door.aclose)
+    return _Direct(door=door, cards=cards, structure=structure)
+
+
+def _structure_client(settings: ServiceSettings, parts: Parts) -> HttpClient:
+    tls = TlsFiles(
+        ca_file=_file(settings.ca_file),
+        certificate_file=_file(settings.structure_certificate),
+        key_file=_file(settings.structure_key),
+        key_password=_password(settings),
+    )
+    return HttpClient(settings.direct_url, tls, trust_env=settings.trust_env, passed=parts.failpoints.hit)
+
+
+def _password(settings: ServiceSettings) -> Secret | None:
+    path = _file(settings.structure_password_file)
+    return None if path is None else Secret(path.read_text("utf-8").strip())
+
+
+def _structure_of(settings: ServiceSettings) -> StructureCertificate:
+    """Read whose certificate it is: its organisational unit is a Struct_IdNat. Raises InvalidInput DIRECT_INVALID."""
+    content = Path(settings.structure_certificate).read_bytes()
+    password = _password(settings)
+    try:
+        if content.startswith(b"-----"):
+            certificate = x509.load_pem_x509_certificate(content)
+        else:
+            secret = None if password is None else password.reveal().encode()
+            found = pkcs12.load_key_and_certificates(content, secret)[1]
+            if found is None:
+                raise InvalidInput("DIRECT_INVALID", reason="structure")
+            certificate = found
+    except ValueError:
+        raise InvalidInput("DIRECT_INVALID", reason="structure") from None
+    units = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    named = [unit.value for unit in units if isinstance(unit.value, str) and is_struct_idnat(unit.value)]
+    if not named:
+        raise InvalidInput("DIRECT_INVALID", reason="structure")
+    return StructureCertificate(structure=named[0], until=certificate.not_valid_after_utc)
 
 
 def _file(path: str) -> Path | None:

@@ -14,6 +14,7 @@ from typing import NewType, Protocol
 
 from vaguemestre_core.records import AuthorityMeans
 from vaguemestre_core.redaction import REDACTED
+from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 
 KeyId = NewType("KeyId", str)
 
@@ -74,6 +75,34 @@ class CardPresencePort(Protocol):
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call the listener on the loop after each change; return the function that stops it."""
+
+
+class CardKeysPort(Protocol):
+    """What may be done with the keys of an open card: sign for a purpose, and authenticate one connection."""
+
+    def certificates(self, key: KeyId, purpose: SignaturePurpose) -> tuple[bytes, ...]:
+        """Return the certificate that verifies what is signed for a purpose, then its chain, DER.
+
+        Raises:
+            ServiceError: ``CARD_TAKEN_OUT``.
+        """
+
+    async def sign(self, key: KeyId, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+        """Return the signature of data, hashing included.
+
+        Raises:
+            ServiceError: ``CARD_TAKEN_OUT``, ``SIGNER_UNAVAILABLE``.
+        """
+
+    async def open_tls(self, key: KeyId, host: str, port: int, within_s: float) -> str:
+        """Connect to a configured host with the card's key and return the address of the plain stream, good for once.
+
+        ``unix:<path>``, or ``loopback:<port>:<hex>``: the first bytes to write are those of the hexadecimal text.
+
+        Raises:
+            ServiceError: ``CARD_TAKEN_OUT``; ``CARD_TLS_FAILED`` with ``failure`` (dns, refused, tls, connect_timeout,
+                unreachable, key).
+        """
 
 
 class NoCards:

@@ -128,7 +128,7 @@ def _is_own(row: DocumentRow, vihf: Vihf) -> bool:
     for author in xmlsafe.parse(row.entry).iterfind(q(RIM, "Classification")):
         if author.get("classificationScheme") != AUTHOR:
             continue
-        if vihf.mode == "DIRECTE":
+        if vihf.is_personal:
             if any(text.partition("^")[0] == vihf.name_id for text in slot_values(author, "authorPerson")):
                 return True
         elif any(text.rpartition("^")[2] == vihf.structure for text in slot_values(author, "authorInstitution")):

@@ -38,6 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="port d'un lecteur virtuel, une fois par lecteur (sinon ceux de vpcd : 35963 et 35964)",
     )
+    parser.add_argument(
+        "--card-authority", type=Path, help="PEM de l'autorité dont les cartes entrent par l'accès direct"
+    )
     parser.add_argument("--json", action="store_true", help="adresses sur une seule ligne JSON")
     parser.add_argument("--approval", choices=[mode.value for mode in ApprovalMode], default=ApprovalMode.AUTO.value)
     parser.add_argument("--session-lifetime", type=float, default=14400.0, metavar="S")
@@ -55,12 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
 def config_of(options: argparse.Namespace) -> SandboxConfig:
     """Return the configuration that parsed options ask for."""
     base = options.port_base
-    proxy_port, dmp_port, inspection_port = (0, 0, 0) if base is None else (base, base + 1, base + 2)
+    proxy_port, dmp_port, inspection_port, direct_port = (0, 0, 0, 0) if base is None else range(base, base + 4)
     return SandboxConfig(
         state_dir=options.state_dir,
         pki_dir=options.pki_dir,
         proxy_port=proxy_port,
         dmp_port=dmp_port,
+        direct_port=direct_port,
+        card_authority=options.card_authority,
         inspection_port=inspection_port,
         card_ports=tuple(options.card_port) if options.card_port else DEFAULT_CARD_PORTS,
         keep_bodies=not options.no_bodies,

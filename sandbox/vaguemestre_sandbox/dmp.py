@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from lxml import etree
 
 from vaguemestre_sandbox import changing, existence, feeding, registry, retrieval
 from vaguemestre_sandbox.agreement import Finding
+from vaguemestre_sandbox.cardholders import CPE, Card, card_of, check_identity, refused_to_employees
 from vaguemestre_sandbox.clock import SandboxClock, iso
 from vaguemestre_sandbox.ebrs import query_response, registry_response
 from vaguemestre_sandbox.failures import Action, ArmedRule, RuleBook, Stage, Target, hang
@@ -67,6 +68,14 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Caller:
+    """Who opened the connection: the professional of a token (else empty), or a card."""
+
+    national_id: str = ""
+    card: Card | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
     """One complete request."""
 
@@ -74,7 +83,7 @@ class _Call:
     service: str
     content_type: str
     body: bytes
-    national_id: str
+    caller: _Caller
     received: Received | None
 
     @property
@@ -135,8 +144,8 @@ class DmpService:
             armed = await before_reading(request, self._book, target)
             if armed is not None:
                 return _unauthorized() if armed.rule.action is Action.API_401 else plain_status(armed)
-            national_id = self._caller(request)
-            if national_id is None:
+            caller = self._caller(request)
+            if caller is None:
                 return _unauthorized()
             body = await read_body(request, self._book, target, limit=self._profile.max_body_bytes)
         except ConnectionCutError as error:
@@ -153,7 +162,7 @@ class DmpService:
             service=service,
             content_type=content_type,
             body=body,
-            national_id=national_id,
+            caller=caller,
             received=received,
         )
         try:
@@ -161,16 +170,20 @@ class DmpService:
         except ConnectionCutError:
             return closed_answer()
 
-    def _caller(self, request: web.Request) -> str | None:
-        """Return the professional of the token, the empty text in direct mode, None when refused."""
+    def _caller(self, request: web.Request) -> _Caller | None:
+        """Return the professional of the token, a card, nobody for a structure certificate; None when refused."""
         ssl_object = None if request.transport is None else request.transport.get_extra_info("ssl_object")
         der = None if ssl_object is None else ssl_object.getpeercert(True)
         fingerprint = "" if der is None else hashlib.sha256(der).hexdigest()
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
         if scheme:
             token = self._tokens.find(value, certificate_sha256=fingerprint, now=self._clock.now())
-            return token.national_id if token is not None and scheme.lower() == "bearer" else None
-        return "" if fingerprint == self._direct_certificate else None
+            is_known = token is not None and scheme.lower() == "bearer"
+            return _Caller(national_id=token.national_id) if token is not None and is_known else None
+        card = None if der is None else card_of(der, self._pki.card_authority)
+        if card is not None:
+            return _Caller(card=card)
+        return _Caller() if fingerprint == self._direct_certificate else None
 
     async def _answer(self, request: web.Request, call: _Call) -> web.Response:
         armed = await before_processing(request, self._book, call.target, call.unique_ids)
@@ -251,23 +264,32 @@ class DmpService:
             profile=self._profile,
             now=self._clock.now(),
             pki=self._pki,
-            national_id=call.national_id,
+            national_id=call.caller.national_id,
         )
+        card = call.caller.card
+        if card is not None:
+            check_identity(vihf, card, self._profile)
+            vihf = replace(vihf, is_employee=card.card_type == CPE)
         if self._profile.assertion_once and vihf.assertion_id in self._assertions:
             raise SoapFaultError("the assertion has already served", subcode=(WSSE, "InvalidSecurityToken"))
         self._assertions.add(vihf.assertion_id)
         return vihf
 
     def _scripted_error(self, target: Target, code: str, message_id: str) -> _Work:
-        finding = Finding(code=code, context="scripted by the sandbox")
+        return self._refused(target, Finding(code=code, context="scripted by the sandbox"), message_id)
+
+    def _refused(self, target: Target, finding: Finding, message_id: str) -> _Work:
         if target is Target.DMP_TD31:
             payload, action = query_response((), (finding,)), registry.ANSWER_ACTION
         else:
             payload = registry_response((finding,))
             action = _ANSWER_ACTIONS[target]
-        return _Work(response=_soap(action, message_id, payload), outcome=Outcome.REFUSED, code=code)
+        return _Work(response=_soap(action, message_id, payload), outcome=Outcome.REFUSED, code=finding.code)
 
     def _dispatch(self, call: _Call, message: SoapRequest, vihf: Vihf, action: Action | None) -> _Work:
+        refusal = refused_to_employees(call.target, message.payload, self._profile) if vihf.is_employee else None
+        if refusal is not None:
+            return self._refused(call.target, refusal, message.message_id)
         match call.target:
             case Target.DMP_TD02:
                 payload = existence.answer_existence(

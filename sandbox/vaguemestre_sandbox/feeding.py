@@ -126,7 +126,7 @@ def _documents(lot: Lot, vihf: Vihf, store: SandboxStore, profile: DmpProfile) -
             continue
         findings += agreement.check_document(entry, content, facts, hash_required=profile.hash_required)
         findings += _replacement(lot, entry, facts, store)
-        if vihf.mode != "DIRECTE" and all(author.organisation_id != vihf.structure for author in facts.authors):
+        if not vihf.is_personal and all(author.organisation_id != vihf.structure for author in facts.authors):
             findings.append(
                 Finding(
                     code=METADATA,

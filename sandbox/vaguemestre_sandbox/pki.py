@@ -48,15 +48,20 @@ class Pki:
     proxy_client: Credential
     structure_client: Credential
     structure_signature: Credential
+    card_authority: x509.Certificate | None = None
 
-    def server_context(self, *, client_certificate_required: bool) -> ssl.SSLContext:
-        """Return the TLS context of a listener (TLS 1.2 at least)."""
+    def server_context(self, *, client_certificate_required: bool, cards: bool = False) -> ssl.SSLContext:
+        """Return the TLS context of a listener (TLS 1.2 at least); `cards`: those of the card authority enter too."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.server.certificate_path, self.server.key_path)
         if client_certificate_required:
             context.load_verify_locations(self.authority.certificate_path)
             context.verify_mode = ssl.CERT_REQUIRED
+            if cards and self.card_authority is not None:
+                context.load_verify_locations(
+                    cadata=self.card_authority.public_bytes(serialization.Encoding.PEM).decode("ascii")
+                )
         return context
 
     def client_context(self, credential: Credential | None) -> ssl.SSLContext:

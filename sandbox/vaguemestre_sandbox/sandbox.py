@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import aiohttp
+from cryptography import x509
 
 from vaguemestre_sandbox.cardroutes import CardRoutes
 from vaguemestre_sandbox.cards.rack import CardRack
@@ -32,10 +33,14 @@ from vaguemestre_sandbox.wire import WireDesk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where to reach a running sandbox. `dmp_services` holds patients, repository and registry."""
+    """Where to reach a running sandbox.
+
+    `dmp_services` holds patients, repository and registry; `direct` is the base URL of the same services for cards.
+    """
 
     proxy: str
     dmp_services: str
+    direct: str
     inspection: str
 
 
@@ -62,6 +67,9 @@ class Sandbox:
         """Start every service; they all accept once this yields. Stops them on leaving."""
         config.state_dir.mkdir(parents=True, exist_ok=True)
         pki = open_pki(config.pki_dir or config.state_dir / "pki")
+        if config.card_authority is not None:
+            authority = x509.load_pem_x509_certificate(config.card_authority.read_bytes())
+            pki = replace(pki, card_authority=authority)
         store = SandboxStore(config.state_dir / "sandbox.sqlite3")
         try:
             async with asyncio.TaskGroup() as tasks, _running(config, pki, store, tasks) as sandbox:
@@ -117,6 +125,15 @@ async def _running(
                 target=Target.DMP,
                 tasks=tasks,
             ),
+            "direct": Listener(
+                name="direct",
+                application=dmp.application(),
+                port=config.direct_port,
+                context=pki.server_context(client_certificate_required=True, cards=True),
+                book=book,
+                target=Target.DMP,
+                tasks=tasks,
+            ),
             "proxy": Listener(
                 name="proxy",
                 application=proxy.application(),
@@ -158,7 +175,12 @@ async def _running(
             proxy.set_backend("dmp", services)
             yield Sandbox(
                 config=config,
-                addresses=Addresses(proxy=listeners["proxy"].url, dmp_services=services, inspection=page.url),
+                addresses=Addresses(
+                    proxy=listeners["proxy"].url,
+                    dmp_services=services,
+                    direct=listeners["direct"].url,
+                    inspection=page.url,
+                ),
                 pki=pki,
                 clock=clock,
                 store=store,

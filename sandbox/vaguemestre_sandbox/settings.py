@@ -51,6 +51,8 @@ class DmpProfile:
     closed_status_code: str = "terminated"
     """patient/statusCode in the TD0.2 answer about a closed DMP."""
     not_authorized_code: str = "DMPAccessDenied"
+    revoked_holders: frozenset[str] = frozenset()
+    """National identifiers whose cards the direct door refuses."""
     fault_http_status: int = 500
     td21_answer_mtom: bool = False
     """Answer TD2.1 as multipart MTOM instead of plain SOAP."""
@@ -78,7 +80,9 @@ class ProxyProfile:
 class SandboxConfig:
     """Everything a sandbox needs to start.
 
-    `proxy_port`, `dmp_port`, `inspection_port`: 0 lets the system choose.
+    `proxy_port`, `dmp_port`, `direct_port`, `inspection_port`: 0 lets the system choose.
+    `direct_port`: the DMP's door for cards and structure certificates, without proxy.
+    `card_authority`: PEM of the authority whose cards the direct door trusts; None: no card enters.
     `pki_dir`: where the test PKI is read or made; default `state_dir/pki`.
     """
 
@@ -86,6 +90,8 @@ class SandboxConfig:
     pki_dir: Path | None = None
     proxy_port: int = 0
     dmp_port: int = 0
+    direct_port: int = 0
+    card_authority: Path | None = None
     inspection_port: int = 0
     card_ports: tuple[int, ...] = DEFAULT_CARD_PORTS
     """Loopback ports of the virtual readers that cards are put in; the workstation listens there."""

@@ -10,12 +10,13 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
 from lxml import etree
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
@@ -52,13 +53,22 @@ _PURPOSES: Final = frozenset({"normal", "bris_de_glace", "centre_15"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vihf:
-    """What a checked assertion says. `patient` is `matricule^oid`."""
+    """What a checked assertion says. `patient` is `matricule^oid`; `signer` is the common name of who signed."""
 
     assertion_id: str
     name_id: str
     structure: str
     mode: str
     patient: str
+    context_class: str = ""
+    profession: str = ""
+    signer: str = ""
+    is_employee: bool = False
+
+    @property
+    def is_personal(self) -> bool:
+        """The professional acts in his own name; else what is done is the structure's."""
+        return self.mode == "DIRECTE" and not self.is_employee
 
 
 def _fault(reason: str, name: str = "InvalidSecurityToken") -> SoapFaultError:
@@ -95,8 +105,8 @@ def read_vihf(
     if not xmlsafe.text_of(context_class).startswith("urn:oasis:names:tc:SAML:2.0:ac:classes:"):
         raise _fault("AuthnContextClassRef is missing or unknown")
     vihf = _check_attributes(assertion, profile, name_id)
-    _check_signature(assertion, xmlsafe.text_of(issuer), profile, pki)
-    return vihf
+    signer = _check_signature(assertion, xmlsafe.text_of(issuer), profile, pki)
+    return replace(vihf, signer=signer, context_class=xmlsafe.text_of(context_class))
 
 
 def _check_freshness(assertion: etree._Element, profile: DmpProfile, now: datetime) -> None:
@@ -139,7 +149,7 @@ def _check_attributes(assertion: etree._Element, profile: DmpProfile, name_id: s
         raise _fault("subject-id is missing in indirect mode")
     if not re.fullmatch(r"SA\d\d\^1\.2\.250\.1\.71\.4\.2\.4", texts["Secteur_Activite"]):
         raise _fault("Secteur_Activite is malformed")
-    _check_role_and_purpose(found)
+    profession = _check_role_and_purpose(found)
     patient = _PATIENT.fullmatch(texts[_RESOURCE_ID])
     if patient is None:
         raise _fault("resource-id is not a matricule INS")
@@ -149,10 +159,11 @@ def _check_attributes(assertion: etree._Element, profile: DmpProfile, name_id: s
         structure=texts["Identifiant_Structure"],
         mode=mode,
         patient=f"{patient[1]}^{patient[2]}",
+        profession=profession,
     )
 
 
-def _check_role_and_purpose(found: Mapping[str, list[etree._Element]]) -> None:
+def _check_role_and_purpose(found: Mapping[str, list[etree._Element]]) -> str:
     roles = [role for value in found[_SUBJECT_ROLE] for role in value.iterfind(q(HL7, "Role"))]
     if not roles or roles[0].get("codeSystem") != "1.2.250.1.71.1.2.7" or not roles[0].get("code"):
         raise _fault("the first subject role must be a profession")
@@ -161,14 +172,15 @@ def _check_role_and_purpose(found: Mapping[str, list[etree._Element]]) -> None:
     purposes = [purpose for value in found[_PURPOSE] for purpose in value.iterfind(q(HL7, "PurposeOfUse"))]
     if len(purposes) != 1 or purposes[0].get("code") not in _PURPOSES:
         raise _fault("purposeofuse is malformed")
+    return roles[0].get("code") or ""
 
 
-def _check_signature(assertion: etree._Element, issuer: str, profile: DmpProfile, pki: Pki) -> None:
+def _check_signature(assertion: etree._Element, issuer: str, profile: DmpProfile, pki: Pki) -> str:
     signature = assertion.find(q(DSIG, "Signature"))
     if signature is None:
         if profile.vihf_signature_required:
             raise _fault("the assertion is not signed", "FailedCheck")
-        return
+        return ""
     certificate = signing_certificate(signature, pki)
     if certificate is None:
         raise _fault("Not a valid signature certificate", "FailedCheck")
@@ -192,6 +204,8 @@ def _check_signature(assertion: etree._Element, issuer: str, profile: DmpProfile
     signed = verified[0].signed_xml if isinstance(verified, list) else verified.signed_xml
     if signed is None or signed.tag != q(SAML2, "Assertion") or signed.get("ID") != assertion.get("ID"):
         raise _fault("the signature does not cover the assertion", "FailedCheck")
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 def signing_certificate(signature: etree._Element, pki: Pki) -> x509.Certificate | None:
@@ -201,7 +215,9 @@ def signing_certificate(signature: etree._Element, pki: Pki) -> x509.Certificate
     )
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode("".join(encoded.split())))
-        certificate.verify_directly_issued_by(pki.authority.certificate)
+        issuers = [pki.authority.certificate, *([] if pki.card_authority is None else [pki.card_authority])]
+        issuer = next((one for one in issuers if one.subject == certificate.issuer), issuers[0])
+        certificate.verify_directly_issued_by(issuer)
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except (binascii.Error, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return None

@@ -21,10 +21,12 @@ from typing import Final
 
 import httpx
 
+from vaguemestre_agent.adapters.pkcs12 import load_pkcs12
 from vaguemestre_core.redaction import Secret
 
 _CHUNK_BYTES: Final = 64 * 1024
 DEFAULT_ANSWER_MAX_BYTES: Final = 8 * 1024 * 1024
+_PKCS12: Final = frozenset({".p12", ".pfx"})
 _SILENCED: Final = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
@@ -102,7 +104,7 @@ class TlsFiles:
 
     Attributes:
         ca_file: PEM of the authorities trusted, or None for the system's.
-        certificate_file, key_file: PEM of the client certificate and its key, or None.
+        certificate_file, key_file: PEM of the client certificate and its key, or None; or both in one ``.p12``.
         key_password: password of the key, or None.
     """
 
@@ -118,7 +120,10 @@ class TlsFiles:
         context.set_alpn_protocols(["http/1.1"])
         if self.certificate_file is not None:
             password = None if self.key_password is None else self.key_password.reveal()
-            context.load_cert_chain(self.certificate_file, self.key_file, password)
+            if self.certificate_file.suffix.lower() in _PKCS12:
+                load_pkcs12(context, self.certificate_file.read_bytes(), password)
+            else:
+                context.load_cert_chain(self.certificate_file, self.key_file, password)
         return context
 
 
@@ -160,6 +165,7 @@ class HttpClient:
         tls: TLS material.
         trust_env: let HTTPS_PROXY and NO_PROXY of the environment apply.
         passed: told ``send.half_sent`` and ``send.all_sent`` as a body leaves (failpoints of the crash self-test).
+        transport: streams that others open (``adapters.streams``), instead of ours.
         connections: most exchanges at once; one too many waits as long as it may wait for its connection.
     """
 
@@ -170,13 +176,15 @@ class HttpClient:
         *,
         trust_env: bool = False,
         passed: Callable[[str], None] = lambda _: None,
+        transport: httpx.AsyncBaseTransport | None = None,
         connections: int = 8,
     ) -> None:
         self._passed = passed
         silence_library_loggers()
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            verify=tls.context(),
+            verify=tls.context() if transport is None else True,
+            transport=transport,
             http1=True,
             http2=False,
             follow_redirects=False,
@@ -321,6 +329,18 @@ class HttpClient:
         )
 
 
+class StreamRefused(Exception):
+    """A stream that others open was not opened.
+
+    Attributes:
+        symptom: what they saw.
+    """
+
+    def __init__(self, symptom: Symptom) -> None:
+        super().__init__(symptom.value)
+        self.symptom = symptom
+
+
 class _Aborted(Exception):
     """The caller's commitment failed: the request stops here."""
 
@@ -385,6 +405,9 @@ def _connect_symptom(error: BaseException) -> Symptom:
     if isinstance(error, httpx.ConnectTimeout):
         return Symptom.CONNECT_TIMEOUT
     causes = tuple(_causes(error))
+    for cause in causes:
+        if isinstance(cause, StreamRefused):
+            return cause.symptom
     for kind, symptom in (
         (ssl.SSLError, Symptom.TLS),
         (ssl.CertificateError, Symptom.TLS),

@@ -15,8 +15,10 @@ from typing import Final, TypeVar
 
 from vaguemestre_agent.profiles.model import (
     AuthenticationMode,
+    DirectProfile,
     DmpProfile,
     ExistenceProfile,
+    MeansProfile,
     ProcessingCode,
     ProxyProfile,
     ServiceProfile,
@@ -24,6 +26,7 @@ from vaguemestre_agent.profiles.model import (
     TimeProfile,
     VihfProfile,
 )
+from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.errors import InvalidInput, NotFound
 from vaguemestre_core.signing import SignatureAlgorithm
 
@@ -140,6 +143,7 @@ def parse_profile(text: str) -> ServiceProfile:
         contracts=root.mapping("contracts"),
         proxy=_proxy(root.table("proxy")),
         dmp=_dmp(root.table("dmp")),
+        direct=_direct(root.table("direct")),
         existence=_existence(root.table("existence")),
         submission=_submission(root.table("submission")),
         vihf=_vihf(root.table("vihf")),
@@ -172,6 +176,29 @@ def _dmp(table: _Table) -> DmpProfile:
         check_relates_to=table.flag("check_relates_to"),
         answer_max_bytes=table.integer("answer_max_bytes"),
         error_codes=table.mapping("error_codes"),
+    )
+    table.end()
+    return profile
+
+
+def _direct(table: _Table) -> DirectProfile:
+    role = table.table("employee_role")
+    profile = DirectProfile(
+        path=table.text("path"),
+        cps=_means(table.table("cps")),
+        cpe=_means(table.table("cpe")),
+        structure=_means(table.table("structure")),
+        employee_role=CodedConcept(code=role.text("code"), label=role.text("label"), code_system=role.text("system")),
+    )
+    role.end()
+    table.end()
+    return profile
+
+
+def _means(table: _Table) -> MeansProfile:
+    profile = MeansProfile(
+        mode=table.choice("mode", AuthenticationMode),
+        context_class=table.text("context_class"),
     )
     table.end()
     return profile

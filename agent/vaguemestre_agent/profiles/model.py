@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
+from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.ids import check_oid
 from vaguemestre_core.signing import SignatureAlgorithm
@@ -202,6 +203,41 @@ class DmpProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeansProfile:
+    """What the VIHF says under one means.
+
+    Attributes:
+        mode: the authentication mode.
+        context_class: AuthnContextClassRef.
+    """
+
+    mode: AuthenticationMode
+    context_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectProfile:
+    """The DMP reached without a proxy.
+
+    Attributes:
+        path: pattern of its services with ``{endpoint}``.
+        cps, cpe, structure: the VIHF under each means.
+        employee_role: subject role of the holder of a CPE, who has no profession.
+    """
+
+    path: str
+    cps: MeansProfile
+    cpe: MeansProfile
+    structure: MeansProfile
+    employee_role: CodedConcept
+
+    def __post_init__(self) -> None:
+        if "{endpoint}" not in self.path:
+            raise InvalidInput("PROFILE_INVALID", field="direct.path", reason="pattern")
+        check_oid(self.employee_role.code_system)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceProfile:
     """One way the national services are reached.
 
@@ -214,6 +250,7 @@ class ServiceProfile:
     contracts: Mapping[str, str]
     proxy: ProxyProfile
     dmp: DmpProfile
+    direct: DirectProfile
     existence: ExistenceProfile
     submission: SubmissionProfile
     vihf: VihfProfile

@@ -74,7 +74,7 @@ class EsanteDmp:
     """The DMP, as an LGC's professional reaches it.
 
     Args:
-        client: client whose base URL is the proxy's.
+        client: client whose base URL is the proxy's, or None when only ``direct`` is configured.
         profile: what the services demand.
         clock: instants of the messages.
         random: identifiers of the messages that are not frozen.
@@ -88,7 +88,7 @@ class EsanteDmp:
 
     def __init__(
         self,
-        client: HttpClient,
+        client: HttpClient | None,
         profile: ServiceProfile,
         clock: ClockPort,
         random: RandomPort,
@@ -97,10 +97,10 @@ class EsanteDmp:
         vihf_issuer: str = "",
         direct: Door | None = None,
     ) -> None:
-        if signer is None and (profile.vihf.signed or profile.submission.signed):
+        if client is not None and signer is None and (profile.vihf.signed or profile.submission.signed):
             raise InvalidInput("SIGNER_INVALID", reason="missing")
-        door: Door = ProxyDoor(client, profile, signer, vihf_issuer)
-        self._door = door if direct is None else TwoDoors(door, direct)
+        proxy = None if client is None else ProxyDoor(client, profile, signer, vihf_issuer)
+        self._door: Door = TwoDoors(proxy, direct)
         self._profile = profile
         self._clock = clock
         self._random = random

@@ -87,7 +87,7 @@ class ProxyDoor:
         """Return the passage of a session."""
         session, profile = context.session, self._profile
         if not isinstance(session, ProxySession):
-            raise ServiceError("DIRECT_NOT_CONFIGURED")
+            raise TypeError(type(session))  # a bug of ours: ``TwoDoors`` chooses
         return Passage(
             client=self._client,
             path_of=lambda endpoint: profile.proxy.path_to(profile.dmp.backend, endpoint),
@@ -102,13 +102,15 @@ class ProxyDoor:
 
 
 class TwoDoors:
-    """The proxy's door for sessions, the direct one for keys."""
+    """The proxy's door for sessions, the direct one for keys; either may not be configured."""
 
-    def __init__(self, proxy: Door, direct: Door) -> None:
+    def __init__(self, proxy: Door | None, direct: Door | None) -> None:
         self._proxy = proxy
         self._direct = direct
 
     def passage(self, context: SendingContext) -> Passage:
         """Return the passage of what the order leaves under."""
         door = self._proxy if isinstance(context.session, ProxySession) else self._direct
+        if door is None:
+            raise ServiceError("DIRECT_NOT_CONFIGURED")
         return door.passage(context)

@@ -52,6 +52,7 @@ class Caller:
         sector: secteur d'activité.
         profession: author code of JDV_J01 (``G15_10/SM26``).
         patient_id: ``matricule^^^&OID&ISO^NH``.
+        role: the only subject role of who has no profession (an employee), or None.
     """
 
     national_id: str
@@ -60,6 +61,7 @@ class Caller:
     sector: CodedConcept
     profession: CodedConcept
     patient_id: str
+    role: CodedConcept | None = None
 
     def __repr__(self) -> str:
         return f"Caller({REDACTED})"
@@ -138,7 +140,7 @@ def _assertion(
     if profile.mode is not AuthenticationMode.DIRECTE:
         _text(attributes, _SUBJECT_ID, caller.display_name)
     roles = _attribute(attributes, _SUBJECT_ROLE)
-    for role in roles_of(caller.profession, profile):
+    for role in roles_of(caller.profession, profile) if caller.role is None else (caller.role,):
         _coded(roles, "Role", code=role.code, codeSystem=role.code_system, displayName=role.label)
     _text(attributes, "VIHF_Version", profile.version)
     _text(attributes, profile.mode_attribute, profile.mode.value)
