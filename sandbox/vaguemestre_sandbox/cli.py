@@ -90,6 +90,7 @@ def describe(sandbox: Sandbox) -> dict[str, object]:
     return {
         "proxy": sandbox.addresses.proxy,
         "dmp": sandbox.addresses.dmp_services,
+        "direct": sandbox.addresses.direct,
         "inspection": sandbox.addresses.inspection,
         "state_dir": str(sandbox.config.state_dir.resolve()),
         "ca": str(pki.authority.certificate_path.resolve()),

@@ -219,7 +219,7 @@ def test_options_become_settings(tmp_path: Path) -> None:
         ["--state-dir", str(tmp_path), "--port-base", "4100", "--no-vihf-signature", "--approval", "manual"]
     )
     config = config_of(options)
-    assert (config.proxy_port, config.dmp_port, config.inspection_port) == (4100, 4101, 4102)
+    assert (config.proxy_port, config.dmp_port, config.inspection_port, config.direct_port) == (4100, 4101, 4102, 4103)
     assert not config.dmp.vihf_signature_required
     assert config.dmp.lot_signature_required
     assert config.proxy.approval_mode.value == "manual"

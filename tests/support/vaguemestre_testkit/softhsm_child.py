@@ -43,7 +43,7 @@ class Card:
             key = self._session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=key_id)
             assert isinstance(key, pkcs11.PrivateKey)
             self.uses.append(mechanism.name)
-            return bytes(key.sign(data, mechanism=mechanism))
+            return bytes(key.sign(data, mechanism=mechanism))  # type: ignore[attr-defined]  # the stubs forget the mixin
 
     def pull(self) -> None:
         """Close everything, as a card that leaves does."""
