@@ -70,7 +70,7 @@ def check_identity(vihf: Vihf, card: Card, profile: DmpProfile) -> None:
     """Compare the assertion with the card that opened the connection. Raises SoapFaultError FailedAuthentication."""
     reasons = (
         (card.card_type not in (CPS, CPE), "this kind of card does not open a DMP"),
-        (card.national_id in profile.revoked_holders, "the card is revoked"),
+        (card.national_id in profile.revoked_holders.split(), "the card is revoked"),
         (vihf.mode != "DIRECTE", "a card authenticates directly"),
         (vihf.context_class != _SMARTCARD, "AuthnContextClassRef is not SmartcardPKI"),
         (vihf.name_id != card.national_id, "NameID is not the holder of the card"),

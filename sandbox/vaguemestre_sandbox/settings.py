@@ -51,8 +51,8 @@ class DmpProfile:
     closed_status_code: str = "terminated"
     """patient/statusCode in the TD0.2 answer about a closed DMP."""
     not_authorized_code: str = "DMPAccessDenied"
-    revoked_holders: frozenset[str] = frozenset()
-    """National identifiers whose cards the direct door refuses."""
+    revoked_holders: str = ""
+    """National identifiers, separated by spaces, whose cards the direct door refuses."""
     fault_http_status: int = 500
     td21_answer_mtom: bool = False
     """Answer TD2.1 as multipart MTOM instead of plain SOAP."""

@@ -268,7 +268,7 @@ async def test_an_assertion_that_is_not_the_cards_is_refused(station: Station, c
 async def test_a_card_acting_for_somebody_else_or_revoked_is_refused(station: Station) -> None:
     key = station.cards.put_in(AUTHORITY.issue("899700000020"))
     outcome = await station.dmp.submit(prepared(), frozen_ids(), None, station.context(key), committed)
-    station.sandbox.dmp.set_profile(replace(DmpProfile(), revoked_holders=frozenset({DOCTOR})))
+    station.sandbox.dmp.set_profile(replace(DmpProfile(), revoked_holders=DOCTOR))
     _, context = station.with_card()
     revoked = await station.dmp.test_existence(prepared(), context)
 
