@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -239,12 +240,14 @@ async def test_every_copy_of_a_store_ends_and_one_that_cannot_be_removed_spares_
             (state / name / "queue.db").write_bytes(b"sealed bodies")
         for name in (f"{DATABASE_FILE}.before-0002", f"{DATABASE_FILE}.restoring"):
             (state / name).write_bytes(b"sealed bodies")
-        (state / "aside-1").symlink_to(elsewhere)  # never followed
+        with contextlib.suppress(OSError):  # Windows lets few users make one; wine 8 says that it does, and does not
+            (state / "aside-1").symlink_to(elsewhere, target_is_directory=True)  # never followed
+        made = 5 + (state / "aside-1").is_symlink()
         await store.keeping.destroy_copies(DAYS)
         clock.advance((DAYS - 1) * DAY_S)
         assert await store.keeping.destroy_copies(DAYS) == 0
         clock.advance(DAY_S)
-        assert await store.keeping.destroy_copies(DAYS) == 6
+        assert await store.keeping.destroy_copies(DAYS) == made
         assert sorted(path.name for path in state.iterdir() if path.name.startswith(DATABASE_FILE)) == [
             path for path in (DATABASE_FILE, f"{DATABASE_FILE}-shm", f"{DATABASE_FILE}-wal") if (state / path).exists()
         ]
