@@ -41,7 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "FOOTER_LEFT_OUT": "Le bas de page du cabinet n'est pas sur ce document : il est signé, ou n'est pas un PDF.",
         "FOOTER_NOT_POSSIBLE": "Le bas de page que le cabinet demande ne peut pas être ajouté à ce PDF.",
-        "INS_CODE_NOT_POSSIBLE": "Pas de Datamatrix INS sur ce document : signé, trop étroit, ou pas un PDF.",
+        "INS_CODE_NOT_POSSIBLE": "Le Datamatrix INS ne peut pas être ajouté à ce document.",
         "PDFA_ACTION": "Le PDF contient une action interdite : lancement d'un programme, son, vidéo ou envoi.",
         "PDFA_ANNOTATION": "Le PDF contient une annotation que le format PDF/A-1 n'admet pas.",
         "PDFA_COLOUR": "Le PDF emploie des couleurs sans dire sur quel profil elles reposent.",
