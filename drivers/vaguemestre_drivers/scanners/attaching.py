@@ -60,7 +60,12 @@ class StopSignal(Protocol):
 
 
 def keep_attached(
-    open_device: Callable[[], OpenDevice], sink: ScannerSink, stop: StopSignal, *, retry_s: float = RETRY_S
+    open_device: Callable[[], OpenDevice],
+    sink: ScannerSink,
+    stop: StopSignal,
+    *,
+    retry_s: float = RETRY_S,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Hold a scanner until told to stop, however often it goes and comes back.
 
@@ -70,9 +75,11 @@ def keep_attached(
         sink: whom to tell.
         stop: looked at between moments.
         retry_s: between two tries to open.
+        alive: called at least every moment and every try.
     """
     told: Situation | None = None
     while not stop.is_set():
+        alive()
         try:
             device = open_device()
         except CardTrouble as trouble:
@@ -85,6 +92,7 @@ def keep_attached(
         sink.attached()
         try:
             while not stop.is_set():
+                alive()
                 for raw in device.step():
                     sink.scanned(raw)
         except DeviceLost:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vaguemestre_core.cards import CardTrouble, Situation
+from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.scans import RawScan, ScanSource
 from vaguemestre_drivers.datamatrix.frames import FrameDecoder
-from vaguemestre_drivers.datamatrix.native import DecoderMissing, opencv
+from vaguemestre_drivers.datamatrix.native import DecoderMissing, opencv, zxing
 from vaguemestre_drivers.scanners.attaching import DeviceLost, OpenDevice
 
 if TYPE_CHECKING:
@@ -101,9 +102,12 @@ def codes_of(frames: FrameDecoder) -> Callable[[NDArray[np.uint8]], Sequence[Raw
     """Return what ``CameraScanner`` asks for, from the decoder of one camera's frames."""
 
     def decode(frame: NDArray[np.uint8]) -> Sequence[RawScan]:
+        try:
+            symbols = frames.symbols(frame)
+        except InvalidInput:
+            return ()  # what the camera gave is no picture: the next one may be
         return tuple(
-            RawScan(content=symbol.content, source=ScanSource.CAMERA, symbology=symbol.symbology)
-            for symbol in frames.symbols(frame)
+            RawScan(content=symbol.content, source=ScanSource.CAMERA, symbology=symbol.symbology) for symbol in symbols
         )
 
     return decode
@@ -113,12 +117,13 @@ def open_camera(choice: CameraChoice, decode: Callable[[NDArray[np.uint8]], Sequ
     """Switch a camera on.
 
     Raises:
-        CardTrouble: CAMERA_ABSENT (none, or held by another program), DECODER_ABSENT (OpenCV is not installed).
+        CardTrouble: CAMERA_ABSENT (none, or held by another program), DECODER_ABSENT (OpenCV or zxing-cpp is not installed).
     """
     try:
         cv2 = opencv()
-    except DecoderMissing:
-        raise CardTrouble(Situation.DECODER_ABSENT, library="opencv") from None
+        zxing()  # without it no frame says anything: told now, not at each frame
+    except DecoderMissing as missing:
+        raise CardTrouble(Situation.DECODER_ABSENT, **missing.params) from None
     capture = cv2.VideoCapture(choice.number)
     if not capture.isOpened():
         capture.release()

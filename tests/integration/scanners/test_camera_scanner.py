@@ -53,6 +53,12 @@ def frame(patient: PatientIdentity | None, shift: int) -> NDArray[typed_numpy.ui
     return coloured
 
 
+def test_what_is_no_picture_says_nothing() -> None:
+    decode = codes_of(FrameDecoder(NativeDecoder()))
+    assert decode(np.zeros((2, 2), np.uint8)) == ()
+    assert [raw.symbology for raw in decode(frame(ZOE, 1))] == ["]d1"]
+
+
 def test_each_code_is_told_once_while_it_is_in_sight() -> None:
     shown = [None, ZOE, ZOE, ZOE, None, LEA, LEA]
     now = 0.0

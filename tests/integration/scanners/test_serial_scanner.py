@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from vaguemestre_core.cards import CardTrouble, Situation
+from vaguemestre_core.scans import RawScan
+from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.scanners.attaching import keep_attached
 from vaguemestre_drivers.scanners.serialscanner import SerialChoice, open_serial
+from vaguemestre_drivers.scanners.starting import scanners_of, start_scanners
 from vaguemestre_testkit.scanner_doubles import WAIT_S, PtyScanner, Told
 
 pytest.importorskip("serial", reason="pyserial is not installed")
@@ -75,3 +78,48 @@ def test_a_port_that_another_program_holds_is_a_situation(scanner: PtyScanner) -
     holder.close()
     open_serial(choice).close()
     scanner.unplug()
+
+
+def test_the_scanners_of_the_settings_run_side_by_side_and_end(tmp_path: Path) -> None:
+    first, second = PtyScanner(tmp_path / "ttyACM0"), PtyScanner(tmp_path / "ttyACM1")
+    first.plug()
+    told, stop, pulses = Teller(), threading.Event(), Pulses()
+    settings = [
+        {"name": "accueil", "kind": "serial", "port": str(first.port)},
+        {"name": "soins", "kind": "serial", "port": str(second.port)},
+    ]
+    threads = start_scanners(scanners_of(settings), told, stop, pulses.of)
+    told.wait_for(("accueil", None))
+    told.wait_for(("soins", "SCANNER_ABSENT"))
+    first.send(INS + b"\r")
+    told.wait_for(("accueil", INS))
+    assert set(pulses.tick()) == {"scanner:accueil", "scanner:soins"}
+    stop.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+    assert pulses.tick() == {}
+    first.unplug()
+
+
+class Teller:
+    """Remembers what it was told, and can be waited for."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[str, str | bytes | None]] = []
+        self._changed = threading.Condition()
+
+    def state(self, scanner: str, situation: Situation | None) -> None:
+        self._note((scanner, None if situation is None else situation.value))
+
+    def scanned(self, scanner: str, raw: RawScan) -> None:
+        self._note((scanner, raw.content.reveal()))
+
+    def _note(self, told: tuple[str, str | bytes | None]) -> None:
+        with self._changed:
+            self._told.append(told)
+            self._changed.notify_all()
+
+    def wait_for(self, told: tuple[str, str | bytes | None]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: told in self._told, WAIT_S)
