@@ -117,7 +117,8 @@ def open_camera(choice: CameraChoice, decode: Callable[[NDArray[np.uint8]], Sequ
     """Switch a camera on.
 
     Raises:
-        CardTrouble: CAMERA_ABSENT (none, or held by another program), DECODER_ABSENT (OpenCV or zxing-cpp is not installed).
+        CardTrouble: CAMERA_ABSENT (none, or held by another program), DECODER_ABSENT (OpenCV or zxing-cpp is not
+            installed).
     """
     try:
         cv2 = opencv()
