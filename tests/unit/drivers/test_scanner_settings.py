@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_drivers.scanners.camera import CameraChoice
-from vaguemestre_drivers.scanners.keyboard import KeyboardChoice
+from vaguemestre_drivers.scanners.keyboard import KeyboardChoice, open_keyboard
 from vaguemestre_drivers.scanners.layouts import Layout
-from vaguemestre_drivers.scanners.serialscanner import SerialChoice
+from vaguemestre_drivers.scanners.serialscanner import SerialChoice, open_serial
 from vaguemestre_drivers.scanners.starting import NamedScanner, scanners_of
 
 
@@ -69,3 +73,21 @@ def test_any_settings_are_read_or_refused(settings: list[dict[str, object]]) -> 
         refused, found = error.code, ()
     assert refused in (None, "SCANNER_SETTINGS_INVALID")
     assert refused is not None or len(found) == len(settings)
+
+
+@pytest.mark.parametrize(
+    ("library", "open_it"),
+    [
+        ("serial", lambda: open_serial(SerialChoice(port="COM3"))),
+        ("serial", lambda: open_serial(SerialChoice(vendor_id=1))),
+        ("evdev", lambda: open_keyboard(KeyboardChoice(path="/dev/input/event0"))),
+        ("evdev", lambda: open_keyboard(KeyboardChoice(vendor_id=1, product_id=2))),
+    ],
+)
+def test_a_library_that_is_not_installed_is_a_situation(
+    library: str, open_it: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(CardTrouble) as trouble:
+        open_it()
+    assert trouble.value.situation is Situation.SCANNER_ABSENT
