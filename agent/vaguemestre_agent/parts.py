@@ -46,6 +46,7 @@ class Parts:
         cards: which cards are open.
         card_keys: what their keys can do, or None without readers.
         worker: how the preparation's worker is started; None: this interpreter and its module.
+        readers: how the readers process is started; None: the same.
     """
 
     clock: ClockPort = field(default_factory=SystemClock)
@@ -58,6 +59,7 @@ class Parts:
     cards: CardPresencePort = field(default_factory=NoCards)
     card_keys: CardKeysPort | None = None
     worker: tuple[str, ...] | None = None
+    readers: tuple[str, ...] | None = None
 
 
 def key_store(settings: Settings, paths: AgentPaths) -> KeyStore:

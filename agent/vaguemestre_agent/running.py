@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from vaguemestre_agent.adapters.readers.port import SupervisedReaders
 from vaguemestre_agent.adapters.secondcopy.hands import PatientHands
 from vaguemestre_agent.adapters.secondcopy.place import FolderPlace
 from vaguemestre_agent.adapters.system.witness import TcpWitness, parse_hosts
@@ -40,6 +41,7 @@ from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.outages import Outages, outage_item
 from vaguemestre_agent.services.preparation import PreparationService
+from vaguemestre_agent.services.readers import ReadersService
 from vaguemestre_agent.services.secondcopy import SecondCopyService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.standing import standing_items
@@ -51,6 +53,7 @@ from vaguemestre_core.deferral import evening_of
 from vaguemestre_core.keeping import BackupPort, KeepingPort
 from vaguemestre_core.orders import ClientId
 from vaguemestre_core.ports import PreparerPort, StorePort
+from vaguemestre_core.readerports import ReadersOff, ReadersSource
 from vaguemestre_core.records import Change
 from vaguemestre_core.secondcopy import CopySourcePort, SecondCopySettings
 from vaguemestre_queue.sealing import Sealer
@@ -88,6 +91,13 @@ def _second_copy(
         opens_with_recovery_key=len(sealer.public_keys) > 1,
         is_unadopted_copy=store.recovery.copied_at is not None,
     )
+
+
+def _supervised_readers(settings: Settings, parts: Parts) -> SupervisedReaders | None:
+    """Return the readers process to keep alive, or None when it is switched off."""
+    if settings.readers.source is ReadersSource.OFF:
+        return None
+    return SupervisedReaders(settings.readers, parts.clock, parts.readers)
 
 
 @asynccontextmanager
@@ -173,6 +183,8 @@ async def running_services(
         policy=settings.deferral,
         station=station,
     )
+    supervised = _supervised_readers(settings, parts)
+    readers = ReadersService(supervised or ReadersOff(), parts.clock, parts.random)
     unlocking = UnlockingService(spool=Spool(paths.state), sealer=sealer, store=store, clients=clients, intake=intake)
 
     def health_items() -> Sequence[HealthItem]:
@@ -196,6 +208,7 @@ async def running_services(
             *keeping.health_items(),
             *backups.health_items(),
             *second_copy.health_items(),
+            *readers.health_items(),
             *([] if door is None else [door.health_item()]),
         )
 
@@ -219,6 +232,7 @@ async def running_services(
             store=store, clock=parts.clock, zone=ZoneInfo(settings.deferral.zone), settings=settings.announcements
         ),
         backups=backups,
+        readers=readers,
         clock=parts.clock,
         dispatch_wake=dispatch_wake,
         version=version("vaguemestre"),
@@ -237,6 +251,7 @@ async def running_services(
             group.create_task(keeping.run(), name="keeping"),
             group.create_task(backups.run(), name="backups"),
             group.create_task(second_copy.run(), name="second-copy"),
+            *([] if supervised is None else [group.create_task(supervised.run(), name="readers")]),
             *([] if door is None else [group.create_task(door.run(), name="drop-folder")]),
             group.create_task(keep_first_code(backend, paths.first_code, parts.clock), name="first-code"),
         ]

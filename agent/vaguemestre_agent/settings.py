@@ -22,6 +22,7 @@ from vaguemestre_core.breaker import BreakerPolicy
 from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
+from vaguemestre_core.readerports import ReadersSettings, ReadersSource
 from vaguemestre_core.retry import RetryPolicy
 from vaguemestre_core.secondcopy import SecondCopySettings
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
@@ -168,6 +169,7 @@ class Settings:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
+    readers: ReadersSettings = field(default_factory=ReadersSettings)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -212,6 +214,7 @@ T = TypeVar(
     BackupSettings,
     SecondCopySettings,
     DropFolderSettings,
+    ReadersSettings,
 )
 
 
@@ -249,7 +252,7 @@ def _convert(value: object, wanted: object) -> object:
         return float(str(value)) if wanted is float else int(str(value))
     if wanted is time:
         return value if isinstance(value, time) else time.fromisoformat(str(value))
-    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode, ServiceMode):
+    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode, ReadersSource, ServiceMode):
         assert isinstance(wanted, type)
         return wanted(str(value))
     if not isinstance(value, str):

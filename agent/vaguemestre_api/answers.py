@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.codec import WireError, from_json
 from vaguemestre_api.failures import AnswerUnreadable, ApiProblem
 from vaguemestre_api.jsontypes import JsonRefused, parse_json
@@ -20,7 +20,7 @@ from vaguemestre_api.sse import ServerEvent
 class StreamItem:
     """One item of the event stream, with the number to resume after (None until the state is complete)."""
 
-    content: wire.Snapshot | wire.Change | wire.Resync
+    content: wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers
     resume_after: int | None
 
 
@@ -43,10 +43,11 @@ def problem_of(answer: Answer) -> ApiProblem | AnswerUnreadable:
         return AnswerUnreadable(f"status {answer.status}")
 
 
-_EVENTS: Final[Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync]]] = {
+_EVENTS: Final[Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers]]] = {
     "snapshot": wire.Snapshot,
     "change": wire.Change,
     "resync": wire.Resync,
+    "readers": wire_readers.Readers,
 }
 
 

@@ -22,6 +22,7 @@ from vaguemestre_api.answers import Answer, StreamItem, item_of, problem_of
 from vaguemestre_api.client_changes import ChangeCalls
 from vaguemestre_api.client_facts import FactCalls
 from vaguemestre_api.client_keeping import KeepingCalls
+from vaguemestre_api.client_readers import ReaderCalls
 from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.endpoint import HOST, Endpoint
 from vaguemestre_api.failures import AgentNotRunning, AgentSilent, AnswerUnreadable
@@ -54,7 +55,7 @@ class DocumentBody:
     media_type: str
 
 
-class Client(KeepingCalls, FactCalls, ChangeCalls):
+class Client(KeepingCalls, ReaderCalls, FactCalls, ChangeCalls):
     """Calls one agent. Use as an async context manager, or call ``close``.
 
     Every method raises ``ApiProblem`` (the agent refused), ``AgentNotRunning``, ``AgentSilent`` (no answer in time:

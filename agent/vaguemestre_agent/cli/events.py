@@ -7,7 +7,7 @@ import argparse
 from vaguemestre_agent.cli.connection import make_client
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.orders import STATES, local, situation
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.blocking import follow
 from vaguemestre_api.codec import to_json
@@ -47,6 +47,10 @@ def show(item: StreamItem, console: Console) -> None:
             console.say(f"{content.at:>6}  état complet")
     elif isinstance(content, wire.Resync):
         console.say("        reprise complète")
+    elif isinstance(content, wire_readers.Readers):
+        console.say(
+            f"        lecteurs : {len(content.readers)}, cartes : {sum(1 for item in content.readers if item.card_id)}"
+        )
     else:
         line = content.line
         state = "" if line.after is None else f" → {STATES.get(line.after, line.after)}"

@@ -11,6 +11,7 @@ from typing import Protocol
 from vaguemestre_agent.localapi.announcementport import AnnouncementBackend
 from vaguemestre_agent.localapi.indicatorport import IndicatorBackend
 from vaguemestre_agent.localapi.keepingport import BackupBackend, KeepingBackend
+from vaguemestre_agent.localapi.readerport import ReaderBackend
 from vaguemestre_agent.services.facts import Delegation as Delegation
 from vaguemestre_agent.services.facts import Identifiers as Identifiers
 from vaguemestre_agent.services.facts import PatientWishes as PatientWishes
@@ -61,6 +62,10 @@ class Backend(Protocol):
     @property
     def backups(self) -> BackupBackend:
         """What makes backups."""
+
+    @property
+    def readers(self) -> ReaderBackend:
+        """What shows readers and cards, and reads codes."""
 
     # Clients and pairing
     async def authenticate(self, client_id: ClientId, secret: Secret, os_identity: str | None) -> Client:

@@ -12,11 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from vaguemestre_agent.localapi.backend import Backend
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.mapping import line_to_wire, order_to_wire
+from vaguemestre_agent.localapi.readerport import SeenReaders
+from vaguemestre_agent.localapi.readers import readers_to_wire
 from vaguemestre_api import wire
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.sse import write_event, write_heartbeat
 from vaguemestre_core.errors import NotFound
 from vaguemestre_core.orders import TERMINAL, OrderId, OrderState
+from vaguemestre_core.readerports import ProcessState
 from vaguemestre_core.records import Change, Client, LedgerEntry, Order, OrderFilter, Scope
 
 ACTIVE = frozenset(OrderState) - TERMINAL
@@ -48,6 +51,8 @@ class EventStream:
         self._ended = ended
         self._wake = asyncio.Event()
         self._revoked = False
+        # A workstation without readers tells none.
+        self._shown = SeenReaders(state=ProcessState.OFF, trouble=None, readers=())
 
     async def run(self, after: int | None) -> None:
         """Write until the agent stops, the reader leaves (ConnectionError) or is too slow (TimeoutError).
@@ -56,6 +61,7 @@ class EventStream:
             after: number of the last change the client has seen, None for a fresh start.
         """
         stop_listening = self._backend.listen(self._changed)
+        stop_watching = self._backend.readers.listen(self.wake)
         try:
             # After listening: a revocation since the authentication is seen here, a later one is told.
             if any(
@@ -67,8 +73,10 @@ class EventStream:
             while not self._is_over():
                 self._wake.clear()
                 cursor = await self._catch_up(cursor)
+                await self._tell_readers()
                 await self._wait(cursor)
         finally:
+            stop_watching()
             stop_listening()
 
     def wake(self) -> None:
@@ -137,6 +145,16 @@ class EventStream:
             cursor = entries[-1].seq
             if self._is_over():
                 return cursor
+
+    async def _tell_readers(self) -> None:
+        """Write the readers as they are now, when they are not as last written; it has no number: nothing is resumed.
+
+        By level: a slow reader of the stream misses what passed in between, never how it ended.
+        """
+        seen = self._backend.readers.now()
+        if seen != self._shown:
+            self._shown = seen
+            await self._write(write_event("readers", to_json(readers_to_wire(seen))))
 
     async def _orders_of(self, entries: Sequence[LedgerEntry]) -> dict[OrderId, Order]:
         found: dict[OrderId, Order] = {}

@@ -13,6 +13,8 @@ from vaguemestre_agent.localapi.findings import Defect, findings_of
 from vaguemestre_api import wire
 from vaguemestre_api.jsontypes import JsonScalar
 from vaguemestre_api.messages import fill, message
+from vaguemestre_core.cards import CardTrouble
+from vaguemestre_core.cps import CpsError
 from vaguemestre_core.errors import (
     Conflict,
     Forbidden,
@@ -33,6 +35,8 @@ STATUSES: Final[Sequence[tuple[type[VaguemestreError], int]]] = (
     (StoreError, 503),
     (ServiceError, 503),
     (UnexpectedError, 500),
+    (CardTrouble, 409),
+    (CpsError, 409),
 )
 _RETRY_STATUSES: Final = frozenset({429, 503})
 

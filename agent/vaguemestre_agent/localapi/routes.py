@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from vaguemestre_agent.localapi import announcing, changing, fact_handlers, handlers, indicators, inscodes, keeping
+from vaguemestre_agent.localapi import (
+    announcing,
+    changing,
+    fact_handlers,
+    handlers,
+    indicators,
+    inscodes,
+    keeping,
+    readers,
+)
 from vaguemestre_agent.localapi.calls import Handler
 from vaguemestre_api import openapi
 from vaguemestre_api.openapi import Operation
@@ -93,6 +102,10 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/session", _C, "openSession", handlers.open_session),
     ("PUT", "/v1/session", _C, "adoptSession", handlers.adopt_session),
     ("DELETE", "/v1/session", _C, "closeSession", handlers.close_session),
+    ("GET", "/v1/readers", _R, "listReaders", readers.list_readers),
+    ("GET", "/v1/cards", _R, "listCards", readers.list_cards),
+    ("POST", "/v1/cards/{card_id}/beneficiaries", _I, "readBeneficiaries", readers.read_beneficiaries),
+    ("POST", "/v1/scans", _R, "scan", readers.scan),
     ("POST", "/v1/patients/erasure", _A, "erasePatient", keeping.erase_patient),
     ("GET", "/v1/backups", _A, "listBackups", keeping.list_backups),
     ("POST", "/v1/backups", _A, "makeBackup", keeping.make_backup),

@@ -76,6 +76,11 @@ class LockedBackend:
         self._one = asyncio.Lock()
         self._closing = False
 
+    @property
+    def readers(self) -> NoReturn:
+        """Refuse: the readers process starts with the services."""
+        raise StoreError(self.trouble)
+
     def __getattr__(self, name: str) -> _Refusing:
         if name.startswith("_"):
             raise AttributeError(name)

@@ -18,6 +18,7 @@ from vaguemestre_agent.services.indicators import IndicatorService
 from vaguemestre_agent.services.intake import IntakeService
 from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
+from vaguemestre_agent.services.readers import ReadersService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, Health, HealthItem, NewClient, SessionOffer, Why
 from vaguemestre_agent.services.wake import Wake
@@ -63,6 +64,7 @@ class AgentBackend:
     indicators: IndicatorService
     announcements: AnnouncementService
     backups: BackupService
+    readers: ReadersService
     clock: ClockPort
     dispatch_wake: Wake
     version: str

@@ -101,6 +101,7 @@ namespace Vaguemestre
         public Snapshot Snapshot { get; internal set; }
         public Change Change { get; internal set; }
         public Resync Resync { get; internal set; }
+        public Readers Readers { get; internal set; }
     }
 
     internal interface IJsonModel
@@ -652,6 +653,30 @@ namespace Vaguemestre
             Send(Routes.CloseSession, new Call().InQuery("national_id", nationalId), options);
         }
 
+        /// <summary>Lecteurs de ce poste, et ce qui empêche de les voir.</summary>
+        public Readers ListReaders(CallOptions options = null)
+        {
+            return Readers.FromJson(Ask(Routes.ListReaders, new Call(), options));
+        }
+
+        /// <summary>Cartes présentes dans les lecteurs.</summary>
+        public CardList ListCards(CallOptions options = null)
+        {
+            return CardList.FromJson(Ask(Routes.ListCards, new Call(), options));
+        }
+
+        /// <summary>Lire les bénéficiaires d'une carte Vitale présente.</summary>
+        public Beneficiaries ReadBeneficiaries(string cardId, CallOptions options = null)
+        {
+            return Beneficiaries.FromJson(Ask(Routes.ReadBeneficiaries, new Call().InPath("card_id", cardId), options));
+        }
+
+        /// <summary>Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity).</summary>
+        public Scan Scan(object metadata, FilePart body, CallOptions options = null)
+        {
+            return Scan.FromJson(Ask(Routes.Scan, new Call().Part("metadata", JsonText.Of(metadata)).Part("body", body), options));
+        }
+
         /// <summary>Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne.</summary>
         public ErasureReport ErasePatient(ErasureRequest request, CallOptions options = null)
         {
@@ -724,6 +749,10 @@ namespace Vaguemestre
             internal static readonly Route AdoptSession = new Route { Name = "adoptSession", Method = "PUT", Path = "/v1/session", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route OpenSession = new Route { Name = "openSession", Method = "POST", Path = "/v1/session", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route CloseSession = new Route { Name = "closeSession", Method = "DELETE", Path = "/v1/session", Statuses = new[] { 204 }, HasActor = true };
+            internal static readonly Route ListReaders = new Route { Name = "listReaders", Method = "GET", Path = "/v1/readers", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route ListCards = new Route { Name = "listCards", Method = "GET", Path = "/v1/cards", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route ReadBeneficiaries = new Route { Name = "readBeneficiaries", Method = "POST", Path = "/v1/cards/{card_id}/beneficiaries", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route Scan = new Route { Name = "scan", Method = "POST", Path = "/v1/scans", Statuses = new[] { 200 } };
             internal static readonly Route ErasePatient = new Route { Name = "erasePatient", Method = "POST", Path = "/v1/patients/erasure", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route ListBackups = new Route { Name = "listBackups", Method = "GET", Path = "/v1/backups", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route MakeBackup = new Route { Name = "makeBackup", Method = "POST", Path = "/v1/backups", Statuses = new[] { 202 }, HasActor = true };
@@ -966,6 +995,7 @@ namespace Vaguemestre
                 case "snapshot": item.Snapshot = Snapshot.FromJson(value); break;
                 case "change": item.Change = Change.FromJson(value); break;
                 case "resync": item.Resync = Resync.FromJson(value); break;
+                case "readers": item.Readers = Readers.FromJson(value); break;
                 default: throw new AnswerUnreadable(name);
             }
             return item;
@@ -3690,6 +3720,363 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "png", Png);
             Get.Put(members, "modules", Modules);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qu'une personne peut réparer.</summary>
+    public sealed class Situation : IJsonModel
+    {
+        public string Code { get; set; }
+        public string Title { get; set; }
+        public string Action { get; set; }
+
+        internal static Situation FromJson(object value)
+        {
+            var members = Get.Members(value, "Situation");
+            return new Situation
+            {
+                Code = Get.Needed<string>(members, "code", Get.Text),
+                Title = Get.Needed<string>(members, "title", Get.Text),
+                Action = Get.Needed<string>(members, "action", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "code", Code);
+            Get.Put(members, "title", Title);
+            Get.Put(members, "action", Action);
+            return members;
+        }
+    }
+
+    /// <summary>Lecteur tel que vu en dernier ; card_id désigne le séjour de la carte.</summary>
+    public sealed class Reader : IJsonModel
+    {
+        public string Name { get; set; }
+        public string State { get; set; }
+        public string Card { get; set; }
+        public string CardId { get; set; }
+        public bool IsShared { get; set; }
+        public Situation Situation { get; set; }
+
+        internal static Reader FromJson(object value)
+        {
+            var members = Get.Members(value, "Reader");
+            return new Reader
+            {
+                Name = Get.Needed<string>(members, "name", Get.Text),
+                State = Get.Needed<string>(members, "state", Get.Text),
+                Card = Get.Maybe<string>(members, "card", Get.Text),
+                CardId = Get.Maybe<string>(members, "card_id", Get.Text),
+                IsShared = Get.Needed<bool>(members, "is_shared", Get.Boolean),
+                Situation = Get.Maybe<Situation>(members, "situation", global::Vaguemestre.Situation.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "name", Name);
+            Get.Put(members, "state", State);
+            Get.Put(members, "card", Card);
+            Get.Put(members, "card_id", CardId);
+            Get.Put(members, "is_shared", IsShared);
+            Get.Put(members, "situation", Situation);
+            return members;
+        }
+    }
+
+    /// <summary>Lecteurs, et ce qui empêche de les voir.</summary>
+    public sealed class Readers : IJsonModel
+    {
+        public string State { get; set; }
+        public Situation Trouble { get; set; }
+        public List<Reader> ReadersValue { get; set; }
+
+        internal static Readers FromJson(object value)
+        {
+            var members = Get.Members(value, "Readers");
+            return new Readers
+            {
+                State = Get.Needed<string>(members, "state", Get.Text),
+                Trouble = Get.Maybe<Situation>(members, "trouble", global::Vaguemestre.Situation.FromJson),
+                ReadersValue = Get.Needed<List<Reader>>(members, "readers", v => Get.Items<Reader>(v, global::Vaguemestre.Reader.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "state", State);
+            Get.Put(members, "trouble", Trouble);
+            Get.Put(members, "readers", ReadersValue);
+            return members;
+        }
+    }
+
+    /// <summary>Carte présente.</summary>
+    public sealed class Card : IJsonModel
+    {
+        public string CardId { get; set; }
+        public string Reader { get; set; }
+        public string Kind { get; set; }
+        public Situation Situation { get; set; }
+
+        internal static Card FromJson(object value)
+        {
+            var members = Get.Members(value, "Card");
+            return new Card
+            {
+                CardId = Get.Needed<string>(members, "card_id", Get.Text),
+                Reader = Get.Needed<string>(members, "reader", Get.Text),
+                Kind = Get.Maybe<string>(members, "kind", Get.Text),
+                Situation = Get.Maybe<Situation>(members, "situation", global::Vaguemestre.Situation.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "card_id", CardId);
+            Get.Put(members, "reader", Reader);
+            Get.Put(members, "kind", Kind);
+            Get.Put(members, "situation", Situation);
+            return members;
+        }
+    }
+
+    /// <summary>Cartes présentes.</summary>
+    public sealed class CardList : IJsonModel
+    {
+        public List<Card> Cards { get; set; }
+
+        internal static CardList FromJson(object value)
+        {
+            var members = Get.Members(value, "CardList");
+            return new CardList
+            {
+                Cards = Get.Needed<List<Card>>(members, "cards", v => Get.Items<Card>(v, global::Vaguemestre.Card.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "cards", Cards);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qui est attendu, quand on le sait.</summary>
+    public sealed class ScanRequest : IJsonModel
+    {
+        public string Expected { get; set; }
+
+        internal static ScanRequest FromJson(object value)
+        {
+            var members = Get.Members(value, "ScanRequest");
+            return new ScanRequest
+            {
+                Expected = Get.Maybe<string>(members, "expected", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "expected", Expected);
+            return members;
+        }
+    }
+
+    /// <summary>Ce que dit le code d'une boîte.</summary>
+    public sealed class BoxCode : IJsonModel
+    {
+        public string Gtin { get; set; }
+        public string Cip13 { get; set; }
+        public string Lot { get; set; }
+        /// <summary>Dernier jour, AAAA-MM-JJ.</summary>
+        public string Expiry { get; set; }
+        public bool ExpiryDayKnown { get; set; }
+        public string Serial { get; set; }
+        public List<string> Hints { get; set; }
+
+        internal static BoxCode FromJson(object value)
+        {
+            var members = Get.Members(value, "BoxCode");
+            return new BoxCode
+            {
+                Gtin = Get.Needed<string>(members, "gtin", Get.Text),
+                Cip13 = Get.Maybe<string>(members, "cip13", Get.Text),
+                Lot = Get.Maybe<string>(members, "lot", Get.Text),
+                Expiry = Get.Maybe<string>(members, "expiry", Get.Text),
+                ExpiryDayKnown = Get.Needed<bool>(members, "expiry_day_known", Get.Boolean),
+                Serial = Get.Maybe<string>(members, "serial", Get.Text),
+                Hints = Get.Needed<List<string>>(members, "hints", v => Get.Items<string>(v, Get.Text)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "gtin", Gtin);
+            Get.Put(members, "cip13", Cip13);
+            Get.Put(members, "lot", Lot);
+            Get.Put(members, "expiry", Expiry);
+            Get.Put(members, "expiry_day_known", ExpiryDayKnown);
+            Get.Put(members, "serial", Serial);
+            Get.Put(members, "hints", Hints);
+            return members;
+        }
+    }
+
+    /// <summary>Un code lu ; withheld : son contenu demande le droit identity.</summary>
+    public sealed class Code : IJsonModel
+    {
+        public long Page { get; set; }
+        public string Source { get; set; }
+        public string Kind { get; set; }
+        public bool Withheld { get; set; }
+        public Situation Failure { get; set; }
+        public InsCode Ins { get; set; }
+        public BoxCode Box { get; set; }
+        /// <summary>Contenu tel quel, en base64.</summary>
+        public string Opaque { get; set; }
+
+        internal static Code FromJson(object value)
+        {
+            var members = Get.Members(value, "Code");
+            return new Code
+            {
+                Page = Get.Needed<long>(members, "page", Get.Integer),
+                Source = Get.Needed<string>(members, "source", Get.Text),
+                Kind = Get.Maybe<string>(members, "kind", Get.Text),
+                Withheld = Get.Needed<bool>(members, "withheld", Get.Boolean),
+                Failure = Get.Maybe<Situation>(members, "failure", global::Vaguemestre.Situation.FromJson),
+                Ins = Get.Maybe<InsCode>(members, "ins", global::Vaguemestre.InsCode.FromJson),
+                Box = Get.Maybe<BoxCode>(members, "box", global::Vaguemestre.BoxCode.FromJson),
+                Opaque = Get.Maybe<string>(members, "opaque", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "page", Page);
+            Get.Put(members, "source", Source);
+            Get.Put(members, "kind", Kind);
+            Get.Put(members, "withheld", Withheld);
+            Get.Put(members, "failure", Failure);
+            Get.Put(members, "ins", Ins);
+            Get.Put(members, "box", Box);
+            Get.Put(members, "opaque", Opaque);
+            return members;
+        }
+    }
+
+    /// <summary>Codes d'une image, d'un PDF ou d'un texte.</summary>
+    public sealed class Scan : IJsonModel
+    {
+        public List<Code> Codes { get; set; }
+        public long PagesRead { get; set; }
+        public long PagesLeft { get; set; }
+
+        internal static Scan FromJson(object value)
+        {
+            var members = Get.Members(value, "Scan");
+            return new Scan
+            {
+                Codes = Get.Needed<List<Code>>(members, "codes", v => Get.Items<Code>(v, global::Vaguemestre.Code.FromJson)),
+                PagesRead = Get.Needed<long>(members, "pages_read", Get.Integer),
+                PagesLeft = Get.Needed<long>(members, "pages_left", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "codes", Codes);
+            Get.Put(members, "pages_read", PagesRead);
+            Get.Put(members, "pages_left", PagesLeft);
+            return members;
+        }
+    }
+
+    /// <summary>Personne d'une carte Vitale ; le nom usuel n'est pas un nom de naissance.</summary>
+    public sealed class Beneficiary : IJsonModel
+    {
+        public long Position { get; set; }
+        public string UsualName { get; set; }
+        public string GivenName { get; set; }
+        public string BirthName { get; set; }
+        /// <summary>AAAAMMJJ tel qu'écrit.</summary>
+        public string BirthDate { get; set; }
+        public bool IsLunar { get; set; }
+        public long? BirthRank { get; set; }
+        /// <summary>Quinze caractères, si la clé est juste.</summary>
+        public string Nir { get; set; }
+        public string NirKey { get; set; }
+        public bool IsCertified { get; set; }
+
+        internal static Beneficiary FromJson(object value)
+        {
+            var members = Get.Members(value, "Beneficiary");
+            return new Beneficiary
+            {
+                Position = Get.Needed<long>(members, "position", Get.Integer),
+                UsualName = Get.Needed<string>(members, "usual_name", Get.Text),
+                GivenName = Get.Needed<string>(members, "given_name", Get.Text),
+                BirthName = Get.Maybe<string>(members, "birth_name", Get.Text),
+                BirthDate = Get.Maybe<string>(members, "birth_date", Get.Text),
+                IsLunar = Get.Needed<bool>(members, "is_lunar", Get.Boolean),
+                BirthRank = Get.MaybeValue<long>(members, "birth_rank", Get.Integer),
+                Nir = Get.Maybe<string>(members, "nir", Get.Text),
+                NirKey = Get.Needed<string>(members, "nir_key", Get.Text),
+                IsCertified = Get.Needed<bool>(members, "is_certified", Get.Boolean),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "position", Position);
+            Get.Put(members, "usual_name", UsualName);
+            Get.Put(members, "given_name", GivenName);
+            Get.Put(members, "birth_name", BirthName);
+            Get.Put(members, "birth_date", BirthDate);
+            Get.Put(members, "is_lunar", IsLunar);
+            Get.Put(members, "birth_rank", BirthRank);
+            Get.Put(members, "nir", Nir);
+            Get.Put(members, "nir_key", NirKey);
+            Get.Put(members, "is_certified", IsCertified);
+            return members;
+        }
+    }
+
+    /// <summary>Personnes de la carte dont c'est le séjour.</summary>
+    public sealed class Beneficiaries : IJsonModel
+    {
+        public string CardId { get; set; }
+        public List<Beneficiary> BeneficiariesValue { get; set; }
+
+        internal static Beneficiaries FromJson(object value)
+        {
+            var members = Get.Members(value, "Beneficiaries");
+            return new Beneficiaries
+            {
+                CardId = Get.Needed<string>(members, "card_id", Get.Text),
+                BeneficiariesValue = Get.Needed<List<Beneficiary>>(members, "beneficiaries", v => Get.Items<Beneficiary>(v, global::Vaguemestre.Beneficiary.FromJson)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "card_id", CardId);
+            Get.Put(members, "beneficiaries", BeneficiariesValue);
             return members;
         }
     }

@@ -61,7 +61,8 @@ export interface StreamOptions {
 export type StreamItem =
   | { event: "snapshot"; content: Snapshot; resumeAfter: number | null }
   | { event: "change"; content: Change; resumeAfter: number | null }
-  | { event: "resync"; content: Resync; resumeAfter: number | null };
+  | { event: "resync"; content: Resync; resumeAfter: number | null }
+  | { event: "readers"; content: Readers; resumeAfter: number | null };
 
 /** Adresse de l'agent de cet utilisateur. */
 export function defaultAddress(environment?: Record<string, string | undefined>): string;
@@ -149,6 +150,14 @@ export class VaguemestreClient {
   openSession(request: OpenSessionRequest, options?: CallOptions): Promise<SessionOffer>;
   /** Fermer une session. */
   closeSession(query: { national_id: string }, options?: CallOptions): Promise<void>;
+  /** Lecteurs de ce poste, et ce qui empêche de les voir. */
+  listReaders(options?: CallOptions): Promise<Readers>;
+  /** Cartes présentes dans les lecteurs. */
+  listCards(options?: CallOptions): Promise<CardList>;
+  /** Lire les bénéficiaires d'une carte Vitale présente. */
+  readBeneficiaries(cardId: string, options?: CallOptions): Promise<Beneficiaries>;
+  /** Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity). */
+  scan(form: { metadata: ScanRequest; body: FilePart }, options?: CallOptions): Promise<Scan>;
   /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
   erasePatient(request: ErasureRequest, options?: CallOptions): Promise<ErasureReport>;
   /** Sauvegardes de ce poste dans le dossier réglé. */
@@ -992,4 +1001,100 @@ export interface InsCode {
   png: string;
   /** Modules d'un côté du symbole, sans la zone de silence. */
   modules: number;
+}
+
+/** Ce qu'une personne peut réparer. */
+export interface Situation {
+  code: string;
+  title: string;
+  action: string;
+}
+
+/** Lecteur tel que vu en dernier ; card_id désigne le séjour de la carte. */
+export interface Reader {
+  name: string;
+  state: "empty" | "card" | "mute" | "held" | "failing" | (string & {});
+  card: "cps3" | "cps3_contactless" | "cps4" | "vitale1" | "vitale2" | "unknown" | (string & {}) | null;
+  card_id: string | null;
+  is_shared: boolean;
+  situation: Situation | null;
+}
+
+/** Lecteurs, et ce qui empêche de les voir. */
+export interface Readers {
+  state: "off" | "starting" | "running" | "down" | (string & {});
+  trouble: Situation | null;
+  readers: Array<Reader>;
+}
+
+/** Carte présente. */
+export interface Card {
+  card_id: string;
+  reader: string;
+  kind: "cps3" | "cps3_contactless" | "cps4" | "vitale1" | "vitale2" | "unknown" | (string & {}) | null;
+  situation: Situation | null;
+}
+
+/** Cartes présentes. */
+export interface CardList {
+  cards: Array<Card>;
+}
+
+/** Ce qui est attendu, quand on le sait. */
+export interface ScanRequest {
+  expected?: "ins" | "box" | "2d-doc" | "ordonnance" | "apcv" | "unknown" | (string & {}) | null;
+}
+
+/** Ce que dit le code d'une boîte. */
+export interface BoxCode {
+  gtin: string;
+  cip13: string | null;
+  lot: string | null;
+  /** Dernier jour, AAAA-MM-JJ. */
+  expiry: string | null;
+  expiry_day_known: boolean;
+  serial: string | null;
+  hints: Array<string>;
+}
+
+/** Un code lu ; withheld : son contenu demande le droit identity. */
+export interface Code {
+  page: number;
+  source: "image" | "pdf" | "camera" | "serial" | "keyboard" | "wedge" | "text" | (string & {});
+  kind: "ins" | "box" | "2d-doc" | "ordonnance" | "apcv" | "unknown" | (string & {}) | null;
+  withheld: boolean;
+  failure: Situation | null;
+  ins: InsCode | null;
+  box: BoxCode | null;
+  /** Contenu tel quel, en base64. */
+  opaque: string | null;
+}
+
+/** Codes d'une image, d'un PDF ou d'un texte. */
+export interface Scan {
+  codes: Array<Code>;
+  pages_read: number;
+  pages_left: number;
+}
+
+/** Personne d'une carte Vitale ; le nom usuel n'est pas un nom de naissance. */
+export interface Beneficiary {
+  position: number;
+  usual_name: string;
+  given_name: string;
+  birth_name: string | null;
+  /** AAAAMMJJ tel qu'écrit. */
+  birth_date: string | null;
+  is_lunar: boolean;
+  birth_rank: number | null;
+  /** Quinze caractères, si la clé est juste. */
+  nir: string | null;
+  nir_key: "valid" | "wrong" | "absent" | (string & {});
+  is_certified: boolean;
+}
+
+/** Personnes de la carte dont c'est le séjour. */
+export interface Beneficiaries {
+  card_id: string;
+  beneficiaries: Array<Beneficiary>;
 }

@@ -393,6 +393,26 @@ export class VaguemestreClient {
     return this.#call(ROUTES.closeSession, { query }, options);
   }
 
+  /** Lecteurs de ce poste, et ce qui empêche de les voir. */
+  listReaders(options = {}) {
+    return this.#call(ROUTES.listReaders, {}, options);
+  }
+
+  /** Cartes présentes dans les lecteurs. */
+  listCards(options = {}) {
+    return this.#call(ROUTES.listCards, {}, options);
+  }
+
+  /** Lire les bénéficiaires d'une carte Vitale présente. */
+  readBeneficiaries(cardId, options = {}) {
+    return this.#call(ROUTES.readBeneficiaries, { path: { card_id: cardId } }, options);
+  }
+
+  /** Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity). */
+  scan(form, options = {}) {
+    return this.#call(ROUTES.scan, { form: [["metadata", "json", form.metadata], ["body", "binary", form.body]] }, options);
+  }
+
   /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
   erasePatient(request, options = {}) {
     return this.#call(ROUTES.erasePatient, { request }, options);
@@ -562,7 +582,7 @@ async function collect(response) {
   return Buffer.concat(pieces);
 }
 
-const EVENTS = ["snapshot", "change", "resync"];
+const EVENTS = ["snapshot", "change", "resync", "readers"];
 const ROUTES = {
   getHealth: { name: "getHealth", method: "GET", path: "/v1/health", statuses: [200], answer: "model", repeatable: true },
   getOpenApi: { name: "getOpenApi", method: "GET", path: "/v1/openapi.json", statuses: [200], answer: "json", repeatable: true },
@@ -598,6 +618,10 @@ const ROUTES = {
   adoptSession: { name: "adoptSession", method: "PUT", path: "/v1/session", statuses: [200], answer: "model", actor: true },
   openSession: { name: "openSession", method: "POST", path: "/v1/session", statuses: [202], answer: "model", actor: true },
   closeSession: { name: "closeSession", method: "DELETE", path: "/v1/session", statuses: [204], answer: "nothing", actor: true },
+  listReaders: { name: "listReaders", method: "GET", path: "/v1/readers", statuses: [200], answer: "model", repeatable: true },
+  listCards: { name: "listCards", method: "GET", path: "/v1/cards", statuses: [200], answer: "model", repeatable: true },
+  readBeneficiaries: { name: "readBeneficiaries", method: "POST", path: "/v1/cards/{card_id}/beneficiaries", statuses: [200], answer: "model", actor: true },
+  scan: { name: "scan", method: "POST", path: "/v1/scans", statuses: [200], answer: "model" },
   erasePatient: { name: "erasePatient", method: "POST", path: "/v1/patients/erasure", statuses: [200], answer: "model", actor: true },
   listBackups: { name: "listBackups", method: "GET", path: "/v1/backups", statuses: [200], answer: "model", repeatable: true },
   makeBackup: { name: "makeBackup", method: "POST", path: "/v1/backups", statuses: [202], answer: "nothing", actor: true },

@@ -39,8 +39,8 @@ def run(work: Work = start_work) -> int:
     try:
         first = read_frame(source)
         if first is not None:
+            outlet.event("ready", {"pid": os.getpid()})  # before what it will tell of readers
             server = Server(outlet, pulses, work(first.header, outlet, pulses))
-            outlet.event("ready", {"pid": os.getpid()})
             server.beat_for_ever()
             server.serve(source)
     except FrameError as error:

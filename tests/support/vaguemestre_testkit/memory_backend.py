@@ -21,6 +21,7 @@ from vaguemestre_agent.localapi.backend import (
     SessionOffer,
     Why,
 )
+from vaguemestre_agent.services.readers import ReadersService
 from vaguemestre_core.changes import ChangeAccepted, DeletionMotive
 from vaguemestre_core.document_state import document_state
 from vaguemestre_core.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreError
@@ -37,6 +38,7 @@ from vaguemestre_core.orders import (
     OrderState,
     next_state,
 )
+from vaguemestre_core.readerports import ReadersOff
 from vaguemestre_core.records import (
     Accepted,
     Actor,
@@ -54,6 +56,7 @@ from vaguemestre_core.records import (
 )
 from vaguemestre_core.redaction import Secret
 from vaguemestre_testkit import memory_changes
+from vaguemestre_testkit.clocks import FakeClock, SeededRandom
 from vaguemestre_testkit.memory_announcements import MemoryAnnouncements
 from vaguemestre_testkit.memory_facts import MemoryFacts, status_of
 from vaguemestre_testkit.memory_holds import MemoryHolds
@@ -88,6 +91,7 @@ class MemoryBackend(MemoryHolds, MemoryFacts):
         self.kept_from = 1
         self.keeping = MemoryKeeping()
         self.indicators = MemoryIndicators()
+        self.readers = ReadersService(ReadersOff(), FakeClock(), SeededRandom())
         self.announcements = MemoryAnnouncements(self._visible, lambda: self.now)
         self.backups = MemoryBackups()
         self.listeners: list[Callable[[Change], None]] = []

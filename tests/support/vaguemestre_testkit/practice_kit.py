@@ -35,6 +35,7 @@ from vaguemestre_agent.services.keeping import KeepingService
 from vaguemestre_agent.services.orders import OrderService
 from vaguemestre_agent.services.outages import Outages, outage_item
 from vaguemestre_agent.services.preparation import PreparationService
+from vaguemestre_agent.services.readers import ReadersService
 from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.values import DocumentUpload, HealthItem
 from vaguemestre_core.announcements import AnnouncementSettings
@@ -43,6 +44,7 @@ from vaguemestre_core.deferral import DeferralPolicy, evening_of
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.orders import HoldKind, OrderState
 from vaguemestre_core.ports import ConnectRefused, StorePort
+from vaguemestre_core.readerports import ReadersOff
 from vaguemestre_core.records import Actor, Change, Client, Order, ProxySession, Scope
 from vaguemestre_core.redaction import Secret
 from vaguemestre_core.retry import RetryPolicy
@@ -434,6 +436,7 @@ async def office(
             announcements=AnnouncementService(
                 store=store, clock=clock, zone=ZoneInfo("Europe/Paris"), settings=AnnouncementSettings()
             ),
+            readers=ReadersService(ReadersOff(), clock, random),
             indicators=IndicatorService(store=store, clock=clock, zone=ZoneInfo("Europe/Paris")),
             keeping=KeepingService(
                 store=real.keeping, clock=clock, retention=RetentionSettings(), outside=backups.remembered

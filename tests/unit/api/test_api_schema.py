@@ -15,15 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaguemestre_agent.localapi.routes import TABLE, RouteTable
-from vaguemestre_api import openapi, wire, wire_documents, wire_facts, wire_inscodes
+from vaguemestre_api import openapi, wire, wire_documents, wire_facts, wire_inscodes, wire_readers
 from vaguemestre_api.codec import WireError, from_json, to_json
 from vaguemestre_api.schema import ANNOTATIONS, CONSTRAINTS, SchemaSet
+from vaguemestre_core.cards import CardKind, ReaderState
 from vaguemestre_core.errors import InvalidInput, NotFound, Recovery
 from vaguemestre_core.facts import IdentityEvent
 from vaguemestre_core.guards import GuardName
 from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import HoldKind, OrderKind, OrderState, WaitReason
+from vaguemestre_core.readerports import ProcessState
 from vaguemestre_core.records import AuthorityMeans, CancelAnswer, Scope
+from vaguemestre_core.scans import ScanKind, ScanSource
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.document_bytes())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -108,7 +111,9 @@ def test_a_pattern_ends_at_the_very_end() -> None:
 
 MODELS: dict[str, Any] = {
     name: model
-    for name, model in (vars(wire) | vars(wire_facts) | vars(wire_documents) | vars(wire_inscodes)).items()
+    for name, model in (
+        vars(wire) | vars(wire_facts) | vars(wire_documents) | vars(wire_inscodes) | vars(wire_readers)
+    ).items()
     if isinstance(model, type) and dataclasses.is_dataclass(model)
 }
 
@@ -171,6 +176,12 @@ def _schema_kinds(schema: Mapping[str, Any]) -> set[str]:
         (("CancelAnswer", "answer"), CancelAnswer),
         (("GuardAnswer", "guard"), GuardName),
         (("Problem", "recovery"), Recovery),
+        (("Reader", "state"), ReaderState),
+        (("Reader", "card"), CardKind),
+        (("Readers", "state"), ProcessState),
+        (("Code", "source"), ScanSource),
+        (("Code", "kind"), ScanKind),
+        (("ScanRequest", "expected"), ScanKind),
         (("IdentityEventRequest", "event"), IdentityEvent),
         (("IdentityEventRequest", "identity_status"), IdentityStatus),
     ],
@@ -241,5 +252,5 @@ def test_every_write_has_an_actor_but_pairing() -> None:
         item.operation_id for item in openapi.operations().values() if item.method != "GET" and not item.has_actor
     }
 
-    # These two write nothing: one compares, the other draws.
-    assert silent == {"pair", "reconcile", "makeInsCode"}
+    # These write nothing: one compares, one draws, one reads.
+    assert silent == {"pair", "reconcile", "makeInsCode", "scan"}

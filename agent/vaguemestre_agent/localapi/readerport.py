@@ -1,0 +1,30 @@
+"""What the routes of readers, cards and codes need of the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from vaguemestre_agent.services.readers import SeenCode as SeenCode
+from vaguemestre_agent.services.readers import SeenCodes as SeenCodes
+from vaguemestre_agent.services.readers import SeenReader as SeenReader
+from vaguemestre_agent.services.readers import SeenReaders as SeenReaders
+from vaguemestre_core.readerports import CardPerson as CardPerson
+from vaguemestre_core.records import Client
+from vaguemestre_core.scans import ScanKind
+
+
+class ReaderBackend(Protocol):
+    """What the routes ask."""
+
+    def now(self) -> SeenReaders:
+        """Return what is seen now."""
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener after each change; return the function that stops it."""
+
+    async def read_vitale(self, card_id: str) -> tuple[CardPerson, ...]:
+        """Return the persons of a Vitale; raise NotFound CARD_STAY_OVER, CardTrouble."""
+
+    async def scan(self, client: Client, content: bytes, media_type: str, expected: ScanKind | None) -> SeenCodes:
+        """Return the codes of an image, a PDF or a text; what the client may not see is withheld."""

@@ -1,0 +1,166 @@
+"""Readers, cards and codes as the practice's programs see them: state now, what changed lately, codes recognised.
+
+Owns the names given to the stays of cards and the rule of who may see a code's content; talks to the readers process
+through its port. Nothing of it is durable: readers have no history that a receipt would need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from vaguemestre_agent.services.values import HealthItem
+from vaguemestre_core.cards import CardReader, CardTrouble, ReaderState, Situation
+from vaguemestre_core.errors import InvalidInput, NotFound
+from vaguemestre_core.ports import ClockPort, RandomPort
+from vaguemestre_core.readerports import CardPerson, ProcessState, ReadersPicture, ReadersPort
+from vaguemestre_core.records import Client, Scope
+from vaguemestre_core.redaction import SecretBytes
+from vaguemestre_core.scans import RawScan, Scan, ScanKind, ScanSource
+from vaguemestre_documents.scancodes.recognise import recognise
+
+_RUN_BITS: Final = 32
+_TEXT: Final = "text/plain"
+# Codes that say something of a patient, or might.
+_PERSONAL: Final = frozenset(ScanKind) - {ScanKind.BOX}
+_SITUATIONS: Final = {
+    ReaderState.MUTE: Situation.CARD_MUTE,
+    ReaderState.HELD: Situation.READER_HELD,
+    ReaderState.FAILING: Situation.READER_FAILING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenReader:
+    """A reader as shown.
+
+    Attributes:
+        reader: as last seen.
+        card_id: names the stay of the card in it: another after the card was taken out, or the agent started again.
+        situation: code of what a person can repair, or None.
+    """
+
+    reader: CardReader
+    card_id: str | None
+    situation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenReaders:
+    """All readers now: the process' state, and the code of what prevents seeing readers."""
+
+    state: ProcessState
+    trouble: str | None
+    readers: tuple[SeenReader, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCode:
+    """One code.
+
+    Attributes:
+        page: from 0.
+        kind: what it is, or None when it is one of ours and cannot be read (``failure`` says why).
+        scan: its content; None when the client may not see it (``is_withheld``) or it cannot be read.
+    """
+
+    page: int
+    source: ScanSource
+    kind: ScanKind | None
+    scan: Scan | None = field(repr=False)
+    is_withheld: bool = False
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCodes:
+    """The codes of one image, PDF or text."""
+
+    codes: tuple[SeenCode, ...]
+    pages_read: int
+    pages_left: int
+
+
+class ReadersService:
+    """See the module."""
+
+    def __init__(self, port: ReadersPort, clock: ClockPort, random: RandomPort) -> None:
+        self._port = port
+        self._clock = clock
+        self._run = f"{random.bits(_RUN_BITS):08x}"
+
+    def now(self) -> SeenReaders:
+        """Return what is seen now."""
+        picture = self._port.picture
+        return SeenReaders(
+            state=picture.state,
+            trouble=trouble_of(picture),
+            readers=tuple(self._seen(picture, reader) for reader in picture.readers),
+        )
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener after each change; return the function that stops it."""
+        return self._port.listen(lambda _: listener())
+
+    async def read_vitale(self, card_id: str) -> tuple[CardPerson, ...]:
+        """Return the persons of the Vitale whose stay that is; each call reads the card anew.
+
+        Raises:
+            NotFound: CARD_STAY_OVER: that card was taken out, or the readers started again: choose again.
+            CardTrouble: what the card or its reader says.
+        """
+        picture = self._port.picture
+        for reader in picture.readers:
+            if reader.insertion is not None and self._seen(picture, reader).card_id == card_id:
+                return await self._port.read_vitale(reader.insertion)
+        raise NotFound("CARD_STAY_OVER")
+
+    async def scan(self, client: Client, content: bytes, media_type: str, expected: ScanKind | None) -> SeenCodes:
+        """Return the codes of an image or a PDF, or what a code given as text says.
+
+        Raises:
+            InvalidInput: SCAN_INVALID, READERS_OFF, what the decoder refuses.
+            CardTrouble: READERS_PROCESS_DOWN, DECODER_ABSENT.
+        """
+        if media_type.partition(";")[0].strip() == _TEXT:
+            raw = RawScan(content=SecretBytes(content), source=ScanSource.TEXT)
+            return SeenCodes(codes=(self._code(client, 0, raw, expected),), pages_read=1, pages_left=0)
+        read = await self._port.read_codes(content, media_type)
+        codes = tuple(self._code(client, page, raw, expected) for page, raw in read.codes)
+        return SeenCodes(codes=codes, pages_read=read.pages_read, pages_left=read.pages_left)
+
+    def health_items(self) -> Sequence[HealthItem]:
+        """Say how the readers are; a workstation without readers says nothing."""
+        picture = self._port.picture
+        if picture.state is ProcessState.OFF:
+            return ()
+        trouble = trouble_of(picture)
+        if trouble is not None:
+            return (HealthItem(code=trouble, ok=False),)
+        return (HealthItem(code="READERS_OK", ok=True, params={"count": len(picture.readers)}),)
+
+    def _seen(self, picture: ReadersPicture, reader: CardReader) -> SeenReader:
+        stay = reader.insertion
+        situation = _SITUATIONS.get(reader.state)
+        return SeenReader(
+            reader=reader,
+            card_id=None if stay is None else f"{self._run}-{picture.life}-{stay}",
+            situation=None if situation is None else situation.value,
+        )
+
+    def _code(self, client: Client, page: int, raw: RawScan, expected: ScanKind | None) -> SeenCode:
+        try:
+            scan = recognise(raw, today=self._clock.now().date(), expected=expected)
+        except InvalidInput as refused:
+            return SeenCode(page=page, source=raw.source, kind=None, scan=None, failure=refused.code)
+        withheld = scan.kind in _PERSONAL and Scope.IDENTITY not in client.scopes
+        shown = None if withheld else scan
+        return SeenCode(page=page, source=raw.source, kind=scan.kind, scan=shown, is_withheld=withheld)
+
+
+def trouble_of(picture: ReadersPicture) -> str | None:
+    """Return the code of what prevents seeing readers, or None."""
+    if picture.state in (ProcessState.DOWN, ProcessState.STARTING):
+        return CardTrouble(Situation.READERS_PROCESS_DOWN).code
+    return picture.trouble

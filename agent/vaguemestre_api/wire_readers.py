@@ -1,0 +1,133 @@
+"""Wire models of readers, cards and codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Something that a person can repair."""
+
+    code: str
+    title: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A reader as last seen; ``card_id`` names the stay of the card in it."""
+
+    name: str
+    state: str
+    card: str | None
+    card_id: str | None
+    is_shared: bool
+    situation: Situation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """The readers, and what prevents seeing them. Also the data of the event ``readers``."""
+
+    state: str
+    trouble: Situation | None
+    readers: tuple[Reader, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card in a reader."""
+
+    card_id: str
+    reader: str
+    kind: str | None
+    situation: Situation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardList:
+    """The cards now in the readers."""
+
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beneficiary:
+    """A person of a carte Vitale; the usual name is no birth name."""
+
+    position: int
+    usual_name: str = field(repr=False)
+    given_name: str = field(repr=False)
+    birth_name: str | None = field(repr=False)
+    birth_date: str | None = field(repr=False)
+    is_lunar: bool
+    birth_rank: int | None
+    nir: str | None = field(repr=False)
+    nir_key: str
+    is_certified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beneficiaries:
+    """The persons of the card whose stay this is."""
+
+    card_id: str
+    beneficiaries: tuple[Beneficiary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRequest:
+    """How to read: what is expected, when the caller knows."""
+
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsCode:
+    """The traits of an INS code; never a verified identity."""
+
+    matricule: str = field(repr=False)
+    oid: str = field(repr=False)
+    birth_name: str = field(repr=False)
+    given_names: str = field(repr=False)
+    sex: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    birth_place: str | None = field(repr=False)
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxCode:
+    """What the code of a box says."""
+
+    gtin: str
+    cip13: str | None
+    lot: str | None
+    expiry: str | None
+    expiry_day_known: bool
+    serial: str | None
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One code: exactly one of ``ins``, ``box``, ``opaque`` when it is shown."""
+
+    page: int
+    source: str
+    kind: str | None
+    withheld: bool
+    failure: Situation | None
+    ins: InsCode | None = field(repr=False)
+    box: BoxCode | None = field(repr=False)
+    opaque: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """The codes of an image, a PDF or a text."""
+
+    codes: tuple[Code, ...]
+    pages_read: int
+    pages_left: int

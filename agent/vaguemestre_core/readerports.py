@@ -1,0 +1,167 @@
+"""What the agent knows of its readers process: settings, the picture of readers and cards, and the port to ask it.
+
+Owns the shapes; starts nothing. Nothing here carries what a card says of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import Protocol
+
+from vaguemestre_core.cards import CardReader, Insertion
+from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.redaction import REDACTED
+from vaguemestre_core.scans import RawScan
+
+_PORTS_MAX = 16
+_PORT_LARGEST = 65_535
+
+
+@unique
+class ReadersSource(StrEnum):
+    """Where the readers are."""
+
+    OFF = "off"  # no readers process
+    PCSC = "pcsc"  # the system's PC/SC service
+    VIRTUAL = "virtual"  # loopback ports on which virtual cards connect: development only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersSettings:
+    """The readers process (docs/cards.md).
+
+    Attributes:
+        source: where the readers are.
+        virtual_ports: loopback ports of the virtual readers, separated by spaces.
+        pkcs11_module: path of the CPS middleware; empty: where its installer puts it.
+        silent_s: it is started anew when nothing is heard of it for so long, seconds.
+        memory_mib: it is started anew above, MiB.
+    """
+
+    source: ReadersSource = ReadersSource.OFF
+    virtual_ports: str = "35963 35964"
+    pkcs11_module: str = ""
+    silent_s: float = 1.0
+    memory_mib: int = 400
+
+    def __post_init__(self) -> None:
+        if self.silent_s < 0.5 or self.memory_mib < 64:
+            raise InvalidInput("READERS_LIMITS_INVALID")
+        texts = self.virtual_ports.split()
+        if len(texts) > _PORTS_MAX or not all(text.isdecimal() and int(text) <= _PORT_LARGEST for text in texts):
+            raise InvalidInput("READERS_PORTS_INVALID")
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The loopback ports."""
+        return tuple(int(text) for text in self.virtual_ports.split())
+
+
+@unique
+class ProcessState(StrEnum):
+    """What the readers process is doing."""
+
+    OFF = "off"
+    STARTING = "starting"
+    RUNNING = "running"
+    DOWN = "down"  # it ended and comes back by itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersPicture:
+    """Everything seen at one moment; a picture replaces the one before.
+
+    Attributes:
+        state: of the process.
+        life: number of its present life: a stay of a card is named by both.
+        trouble: code of what prevents seeing readers, or None.
+        readers: in the order of their names.
+    """
+
+    state: ProcessState
+    life: int = 0
+    trouble: str | None = None
+    readers: tuple[CardReader, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCodes:
+    """The codes of an image or a PDF.
+
+    Attributes:
+        codes: with the page of each, from 0.
+        pages_read, pages_left: pages looked at, and those for which no time was left.
+    """
+
+    codes: tuple[tuple[int, RawScan], ...] = field(repr=False)
+    pages_read: int
+    pages_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CardPerson:
+    """One beneficiary of a carte Vitale, as the readers process read it.
+
+    Attributes:
+        position: from 0, the order of the card.
+        usual_name: never used as a birth name.
+        birth_date: AAAAMMJJ as written; ``is_lunar``: the calendar does not have it.
+        nir: 15 characters when its key is right, else None (``nir_key`` says: valid, wrong, absent).
+        is_certified: the NIR is the certified one of the GIE's library.
+    """
+
+    position: int
+    usual_name: str
+    given_name: str
+    birth_name: str | None
+    birth_date: str | None
+    is_lunar: bool
+    birth_rank: int | None
+    nir: str | None
+    nir_key: str
+    is_certified: bool
+
+    def __repr__(self) -> str:
+        return f"CardPerson({REDACTED}, position={self.position})"
+
+    __str__ = __repr__
+
+
+class ReadersPort(Protocol):
+    """The readers process. Every call fails at once with CardTrouble READERS_PROCESS_DOWN while it is away."""
+
+    @property
+    def picture(self) -> ReadersPicture:
+        """What is seen now."""
+
+    def listen(self, listener: Callable[[ReadersPicture], None]) -> Callable[[], None]:
+        """Call the listener on the loop after each change; return the function that stops it."""
+
+    async def read_vitale(self, stay: Insertion) -> tuple[CardPerson, ...]:
+        """Read the persons of a carte Vitale. Raises CardTrouble: CARD_CHANGED when that stay is over, and others."""
+
+    async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
+        """Read the codes of an image or a PDF. Raises CardTrouble, InvalidInput, UnexpectedError."""
+
+
+class ReadersOff:
+    """A workstation without a readers process."""
+
+    @property
+    def picture(self) -> ReadersPicture:
+        """What is seen: nothing."""
+        return ReadersPicture(state=ProcessState.OFF)
+
+    def listen(self, listener: Callable[[ReadersPicture], None]) -> Callable[[], None]:
+        """Never call."""
+        return lambda: None
+
+    async def read_vitale(self, stay: Insertion) -> tuple[CardPerson, ...]:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")
+
+    async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")

@@ -1,0 +1,148 @@
+"""Readers, cards and codes through a real agent; and its queue while the readers process is killed under it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vaguemestre_api import wire_readers
+from vaguemestre_api.answers import StreamItem
+from vaguemestre_api.failures import ApiProblem
+from vaguemestre_sandbox.cards.vitale import FAMILY, OTHER_FAMILY, Vitale2Card, written_files
+from vaguemestre_sandbox.cards.vpcd import InsertedCard
+from vaguemestre_testkit.acceptance_kit import Life, living, pdf_document
+
+BACK_S = 2.0  # the issue's figure
+BOX = b"]d2010340093000001417261130" + b"10LOT42"
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def with_readers(port: int) -> dict[str, str]:
+    return {"VAGUEMESTRE_READERS__SOURCE": "virtual", "VAGUEMESTRE_READERS__VIRTUAL_PORTS": str(port)}
+
+
+async def seen(
+    life: Life, holds: Callable[[wire_readers.Readers], bool], within_s: float = 10.0
+) -> wire_readers.Readers:
+    """Wait on the event stream until the readers are as wanted."""
+
+    def is_it(item: StreamItem) -> bool:
+        return isinstance(item.content, wire_readers.Readers) and holds(item.content)
+
+    events: AsyncGenerator[StreamItem] = life.lgc.events()
+    async with asyncio.timeout(within_s), aclosing(events):
+        async for item in events:
+            if is_it(item):
+                assert isinstance(item.content, wire_readers.Readers)
+                return item.content
+    raise AssertionError("the stream ended")
+
+
+def has_card(found: wire_readers.Readers) -> bool:
+    return any(reader.card_id is not None for reader in found.readers)
+
+
+def is_empty(found: wire_readers.Readers) -> bool:
+    return found.state == "running" and bool(found.readers) and not has_card(found)
+
+
+def readers_pid(life: Life) -> int | None:
+    """Return the number of the readers process of this life's agent, while there is one."""
+    for child in psutil.Process(life.child.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if any("vaguemestre_drivers" in word for word in child.cmdline()):
+                return int(child.pid)
+    return None
+
+
+async def back_after(life: Life, dead: int) -> float:
+    """Return the seconds until another readers process shows its readers."""
+    began = time.monotonic()
+    await seen(life, lambda found: is_empty(found) and readers_pid(life) not in (None, dead))
+    return time.monotonic() - began
+
+
+async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: Path, pki: Path) -> None:
+    port = free_port()
+    async with living(tmp_path, pki, extra=with_readers(port)) as life:
+        await seen(life, is_empty)
+        card = await asyncio.to_thread(InsertedCard.insert, Vitale2Card(), port=port)
+        [reader] = (await seen(life, has_card)).readers
+        assert (reader.card, reader.state) == ("vitale2", "card")
+        [listed] = await life.lgc.cards()
+        assert listed.card_id == reader.card_id
+
+        read = await life.lgc.beneficiaries(listed.card_id)
+        assert [(item.usual_name, item.nir) for item in read.beneficiaries] == [
+            (person.usual_name, person.full_nir) for person in FAMILY
+        ]
+        assert [item.is_lunar for item in read.beneficiaries] == [False, False, True]
+
+        await asyncio.to_thread(card.remove)
+        await seen(life, is_empty)
+        other = Vitale2Card(written_files(OTHER_FAMILY))
+        card = await asyncio.to_thread(InsertedCard.insert, other, port=port)
+        found = await seen(life, has_card)
+        with pytest.raises(ApiProblem) as over:
+            await life.lgc.beneficiaries(listed.card_id)
+        assert over.value.code == "CARD_STAY_OVER"
+        assert found.readers[0].card_id != listed.card_id
+        lines = (await life.lgc.ledger(limit=1000)).lines
+        assert not [line for line in lines if "FICTIF" in str(line) or "card" in line.kind]
+        await asyncio.to_thread(card.remove)
+
+
+async def test_a_box_is_read_and_a_patients_code_asks_for_the_right_to_identities(tmp_path: Path, pki: Path) -> None:
+    async with living(tmp_path, pki, session=False) as life:
+        [box] = (await life.lgc.scan(BOX, "text/plain")).codes
+        assert box.kind == "box"
+        assert box.box is not None
+        assert (box.box.cip13, box.box.lot, box.box.expiry) == ("3400930000014", "LOT42", "2026-11-30")
+        [opaque] = (await life.lgc.scan(b"DC04 quelque chose", "text/plain", expected="2d-doc")).codes
+        assert opaque.kind == "2d-doc"
+        with pytest.raises(ApiProblem) as off:
+            await life.lgc.scan(b"\x89PNG", "image/png")
+        assert off.value.code == "READERS_OFF"
+        assert (await life.lgc.readers()).state == "off"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+async def test_killed_frozen_and_crashed_readers_never_touch_the_queue(tmp_path: Path, pki: Path) -> None:
+    port = free_port()
+    async with living(tmp_path, pki, extra=with_readers(port)) as life:
+        await seen(life, is_empty)
+        sent = 0
+        for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV):
+            pid = readers_pid(life)
+            assert pid is not None
+            os.kill(pid, number)
+            async with asyncio.TaskGroup() as group:
+                back = group.create_task(back_after(life, pid))
+                for _ in range(3):
+                    sent += 1
+                    await life.lgc.put_document(f"cr-{sent}", pdf_document(f"Compte rendu {sent}"))
+            assert back.result() <= BACK_S
+            assert life.child.is_alive
+        for index in range(1, sent + 1):
+            await life.reaches("sent", f"cr-{index}")
+        assert len(await life.bodies()) == sent
+        lines = (await life.lgc.ledger(limit=1000)).lines
+        assert [line.kind for line in lines].count("order.delivered") == sent
+        assert (await life.lgc.verify_ledger()).lines == lines[-1].seq
