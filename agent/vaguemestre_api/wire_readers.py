@@ -84,7 +84,7 @@ class ScanRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InsCode:
+class InsTraits:
     """The traits of an INS code; never a verified identity."""
 
     matricule: str = field(repr=False)
@@ -119,7 +119,7 @@ class Code:
     kind: str | None
     withheld: bool
     failure: Situation | None
-    ins: InsCode | None = field(repr=False)
+    ins: InsTraits | None = field(repr=False)
     box: BoxCode | None = field(repr=False)
     opaque: str | None = field(repr=False)
 

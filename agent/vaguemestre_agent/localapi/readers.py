@@ -99,7 +99,7 @@ def _code(item: asked.SeenCode) -> wire_readers.Code:
     ins, box, opaque = None, None, None
     match item.scan:
         case InsScan() as read:
-            ins = wire_readers.InsCode(
+            ins = wire_readers.InsTraits(
                 matricule=read.matricule,
                 oid=read.oid,
                 birth_name=read.birth_name,

@@ -3941,7 +3941,7 @@ namespace Vaguemestre
         public string Kind { get; set; }
         public bool Withheld { get; set; }
         public Situation Failure { get; set; }
-        public InsCode Ins { get; set; }
+        public InsTraits Ins { get; set; }
         public BoxCode Box { get; set; }
         /// <summary>Contenu tel quel, en base64.</summary>
         public string Opaque { get; set; }
@@ -3956,7 +3956,7 @@ namespace Vaguemestre
                 Kind = Get.Maybe<string>(members, "kind", Get.Text),
                 Withheld = Get.Needed<bool>(members, "withheld", Get.Boolean),
                 Failure = Get.Maybe<Situation>(members, "failure", global::Vaguemestre.Situation.FromJson),
-                Ins = Get.Maybe<InsCode>(members, "ins", global::Vaguemestre.InsCode.FromJson),
+                Ins = Get.Maybe<InsTraits>(members, "ins", global::Vaguemestre.InsTraits.FromJson),
                 Box = Get.Maybe<BoxCode>(members, "box", global::Vaguemestre.BoxCode.FromJson),
                 Opaque = Get.Maybe<string>(members, "opaque", Get.Text),
             };
@@ -4077,6 +4077,50 @@ namespace Vaguemestre
             var members = new Dictionary<string, object>();
             Get.Put(members, "card_id", CardId);
             Get.Put(members, "beneficiaries", BeneficiariesValue);
+            return members;
+        }
+    }
+
+    /// <summary>Traits d'un code INS lu ; jamais une identité vérifiée.</summary>
+    public sealed class InsTraits : IJsonModel
+    {
+        public string Matricule { get; set; }
+        public string Oid { get; set; }
+        public string BirthName { get; set; }
+        public string GivenNames { get; set; }
+        public string Sex { get; set; }
+        /// <summary>JJ-MM-AAAA.</summary>
+        public string BirthDate { get; set; }
+        public string BirthPlace { get; set; }
+        public List<string> Hints { get; set; }
+
+        internal static InsTraits FromJson(object value)
+        {
+            var members = Get.Members(value, "InsTraits");
+            return new InsTraits
+            {
+                Matricule = Get.Needed<string>(members, "matricule", Get.Text),
+                Oid = Get.Needed<string>(members, "oid", Get.Text),
+                BirthName = Get.Needed<string>(members, "birth_name", Get.Text),
+                GivenNames = Get.Needed<string>(members, "given_names", Get.Text),
+                Sex = Get.Needed<string>(members, "sex", Get.Text),
+                BirthDate = Get.Needed<string>(members, "birth_date", Get.Text),
+                BirthPlace = Get.Maybe<string>(members, "birth_place", Get.Text),
+                Hints = Get.Needed<List<string>>(members, "hints", v => Get.Items<string>(v, Get.Text)),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "matricule", Matricule);
+            Get.Put(members, "oid", Oid);
+            Get.Put(members, "birth_name", BirthName);
+            Get.Put(members, "given_names", GivenNames);
+            Get.Put(members, "sex", Sex);
+            Get.Put(members, "birth_date", BirthDate);
+            Get.Put(members, "birth_place", BirthPlace);
+            Get.Put(members, "hints", Hints);
             return members;
         }
     }

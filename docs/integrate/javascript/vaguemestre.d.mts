@@ -1064,7 +1064,7 @@ export interface Code {
   kind: "ins" | "box" | "2d-doc" | "ordonnance" | "apcv" | "unknown" | (string & {}) | null;
   withheld: boolean;
   failure: Situation | null;
-  ins: InsCode | null;
+  ins: InsTraits | null;
   box: BoxCode | null;
   /** Contenu tel quel, en base64. */
   opaque: string | null;
@@ -1097,4 +1097,17 @@ export interface Beneficiary {
 export interface Beneficiaries {
   card_id: string;
   beneficiaries: Array<Beneficiary>;
+}
+
+/** Traits d'un code INS lu ; jamais une identité vérifiée. */
+export interface InsTraits {
+  matricule: string;
+  oid: string;
+  birth_name: string;
+  given_names: string;
+  sex: string;
+  /** JJ-MM-AAAA. */
+  birth_date: string;
+  birth_place: string | null;
+  hints: Array<string>;
 }
