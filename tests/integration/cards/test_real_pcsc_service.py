@@ -32,27 +32,25 @@ sys.stdin.readline()
 """
 
 
-def test_everything_holds_over_a_real_service() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "target",
+    [
+        "tests/contract/cards/test_pcsc_contract.py",
+        "tests/contract/cards/test_vitale_over_readers.py",
+        "tests/contract/cards/test_vitale_pulled_and_lying.py",
+        "tests/integration/cards/test_real_pcsc_service.py",
+    ],
+)
+def test_everything_holds_over_a_real_service(target: str) -> None:
     if pcsclab.is_inside():
         pytest.skip("already inside")
     reason = pcsclab.why_no_lab()
     if reason is not None:
         pytest.skip(reason)
-    folders = ["tests/contract/cards", "tests/integration/cards/test_real_pcsc_service.py"]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--no-header",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        "--durations=6",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly"]
 
-    done = pcsclab.run_in_lab([*command, *(str(ROOT / folder) for folder in folders)], timeout_s=110)
+    done = pcsclab.run_in_lab([*command, str(ROOT / target)], timeout_s=110)
 
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert "passed" in done.stdout
