@@ -31,12 +31,12 @@ from vaguemestre_agent.adapters.system.failpoints import Unarmed
 from vaguemestre_agent.adapters.system.random import SystemRandom
 from vaguemestre_core.orders import ClientId, OrderState
 from vaguemestre_core.turns import SendingRight
-from vaguemestre_queue import acceptance as accepting
-from vaguemestre_queue import people, relations, rows
-from vaguemestre_queue.connection import Value, transaction
+from vaguemestre_queue import relations, rows
+from vaguemestre_queue.connection import Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import open_database
 from vaguemestre_queue.opening import DATABASE_FILE, open_store
+from vaguemestre_queue.rows import Row
 from vaguemestre_queue.sealing import Sealer, StoreKeys
 from vaguemestre_queue.store import Store
 
@@ -61,19 +61,24 @@ class Figure:
     met: bool
 
 
+async def begin(folder: Path, keys: StoreKeys) -> Row:
+    """Make a store with one order, by its own hands: without what it leaves beside the database it would be a restored
+    one, and look everything up before anything leaves. Return the order's row."""
+    first = make_acceptance(0, b"x")
+    async with open_store(folder, keys, SystemClock(), SystemRandom(), Unarmed()) as store:
+        await store.add_client(make_client(), ACTOR)
+        await store.accept(first)
+    connection = open_database(folder / DATABASE_FILE, synchronous=0)
+    row, _ = rows.row_of(connection.run(f"{rows.SELECT} WHERE order_id = ?", [first.order_id])[0])
+    connection.close()
+    return row
+
+
 def fill(folder: Path, keys: StoreKeys, count: int) -> None:
     """Write a store of that many orders."""
     folder.mkdir(parents=True)
     context = Context(sealer=Sealer(keys), clock=SystemClock(), failpoints=Unarmed(), incarnation=1)
-    connection = open_database(folder / DATABASE_FILE, synchronous=0)
-    with transaction(connection):
-        people.add_client(connection, context, make_client(), ACTOR, [])
-        first = make_acceptance(0, b"x")
-        sealed = context.sealer.seal(b"x")
-        accepting.accept(connection, context, first, sealed, [])
-    found = connection.run(f"{rows.SELECT} WHERE order_id = ?", [first.order_id])
-    template, _ = rows.row_of(found[0])
-    connection.close()
+    template = asyncio.run(begin(folder, keys))
     raw = sqlite3.connect(folder / DATABASE_FILE, isolation_level=None)
     raw.execute("PRAGMA synchronous = OFF")
     raw.execute("PRAGMA cache_size = -400000")

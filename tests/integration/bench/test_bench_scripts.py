@@ -47,6 +47,22 @@ def test_the_curve_is_drawn_and_is_the_same_for_the_same_results(tmp_path: Path)
     assert b"items in the queue" in (tmp_path / "a.svg").read_bytes()
 
 
+def test_orders_filled_in_for_the_measure_may_leave() -> None:
+    """The fill writes rows by hand: a rule of the store added since must not make it measure nothing."""
+    assert FOLDER is not None
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "queue_claim.py"), "--json", "--orders", "1000"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    (figure,) = json.loads(done.stdout)["figures"]
+    assert (figure["orders"], figure["ready"]) == (1000, 99)
+    assert figure["claim_us"] > 0
+
+
 def test_a_target_that_is_not_met_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(as_json=False)
     assert tell(console, {"figures": [{"name": "x", "ratio": 2.0, "met": True}]})

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,8 +20,10 @@ from vaguemestre_agent.adapters.system.clock import SystemClock
 from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_core.errors import Conflict, InvalidInput, UnexpectedError, VaguemestreError
 from vaguemestre_core.frames import Frame
+from vaguemestre_testkit import ill_readers
 
-ILL = (sys.executable, "-m", "vaguemestre_testkit.ill_readers")
+# By its path: a child process finds the test kit on no path of its own.
+ILL = (sys.executable, str(Path(ill_readers.__file__)))
 BACK_S = 2.0  # the figure
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
