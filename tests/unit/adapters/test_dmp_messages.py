@@ -31,6 +31,7 @@ from vaguemestre_core.errors import InvalidInput, UnexpectedError
 from vaguemestre_core.outcomes import Certainty, Presence
 from vaguemestre_core.signing import SignatureAlgorithm
 from vaguemestre_documents.prepared import PreparedDocument
+from vaguemestre_drivers.cps.signing import require_signed_info
 from vaguemestre_testkit import cda_samples
 from vaguemestre_testkit.sendings import (
     DOCTOR,
@@ -147,6 +148,9 @@ async def test_vihf_signature_is_verified_by_another_library(
 ) -> None:
     assertion = await vihf(pki, replace(PROFILE.vihf, algorithm=algorithm))
     assert [etree.QName(child).localname for child in assertion][:3] == ["Issuer", "Signature", "Subject"]
+    info = assertion.find("ds:Signature/ds:SignedInfo", NS)
+    assert info is not None
+    require_signed_info(etree.tostring(info, method="c14n", exclusive=True))  # what a card accepts to sign
     verified = XMLVerifier().verify(
         etree.tostring(assertion),
         x509_cert=x509.load_pem_x509_certificate(pki.client_cert.read_bytes()),

@@ -1,0 +1,50 @@
+"""Soft cards for tests: every kind of professional card in one SoftHSM2, or the reason why there is none here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from vaguemestre_drivers.cps.token import CpsModule
+from vaguemestre_sandbox.cards.cpspki import DOCTOR, DOCTOR_CPS4, NURSE, SECRETARY, CardAuthority, CardPerson
+from vaguemestre_sandbox.cards.softhsm import SoftCards, SoftCardsUnavailable, open_soft_cards
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = NOW + timedelta(days=400)
+EXPIRED = replace(DOCTOR, number="2600000019", identifier="899700000038", given="ANCIEN")
+CARDS: tuple[CardPerson, ...] = (DOCTOR, DOCTOR_CPS4, NURSE, SECRETARY)
+
+
+@dataclass(frozen=True)
+class CardBench:
+    """Cards, and the module that shows them."""
+
+    soft: SoftCards
+    authority: CardAuthority
+
+    def module(self) -> CpsModule:
+        """Return the module, started anew: the library is one a process."""
+        module = CpsModule(str(self.soft.module))
+        module.restart()
+        return module
+
+
+def make_bench(folder: Path) -> CardBench:
+    """Make every kind of card below ``folder``; skips, with the reason, where something is missing."""
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
+    try:
+        soft = open_soft_cards(folder)
+    except SoftCardsUnavailable as missing:
+        pytest.skip(f"{missing} is not installed")
+    if not soft.locks:
+        pytest.skip("no C compiler: SoftHSM2 alone does not behave like a card")
+    begin = NOW - timedelta(days=700)
+    authority = CardAuthority(begin, ends_at=LATER)
+    for person in CARDS:
+        soft.insert(person, authority, begins_at=begin, ends_at=LATER)
+    soft.insert(EXPIRED, authority, begins_at=begin, ends_at=NOW - timedelta(days=1))
+    soft.insert_contactless(DOCTOR, authority, begins_at=begin, ends_at=LATER)
+    return CardBench(soft=soft, authority=authority)
