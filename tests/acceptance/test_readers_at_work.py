@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import socket
@@ -19,10 +20,13 @@ import pytest
 from vaguemestre_api import wire_readers
 from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.failures import ApiProblem
+from vaguemestre_documents.scancodes.datamatrix import symbol
+from vaguemestre_documents.scancodes.picture import png
 from vaguemestre_sandbox.cards.vitale import FAMILY, OTHER_FAMILY, Vitale2Card, written_files
 from vaguemestre_sandbox.cards.vpcd import InsertedCard
 from vaguemestre_testkit.acceptance_kit import Life, living, pdf_document
 
+FNC1 = 232  # as a codeword of a Data Matrix
 BACK_S = 2.0  # the figure
 BOX = b"]d2010340093000001417261130" + b"10LOT42"
 
@@ -107,6 +111,19 @@ async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: 
         lines = (await life.lgc.ledger(limit=1000)).lines
         assert not [line for line in lines if "FICTIF" in str(line) or "card" in line.kind]
         await asyncio.to_thread(card.remove)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("zxingcpp") is None, reason="the extra readers is not installed")
+async def test_the_picture_of_a_box_is_read_by_the_readers_process(tmp_path: Path, pki: Path) -> None:
+    text = BOX.removeprefix(b"]d2")
+    picture = png(symbol(bytes([FNC1, *(letter + 1 for letter in text)])))
+    async with living(tmp_path, pki, session=False, extra=with_readers(free_port())) as life:
+        await seen(life, is_empty)
+        found = await life.lgc.scan(picture, "image/png")
+        with pytest.raises(ApiProblem) as refused:
+            await life.lgc.scan(b"no picture at all", "image/png")
+    assert [(code.kind, code.source, code.box and code.box.lot) for code in found.codes] == [("box", "image", "LOT42")]
+    assert refused.value.code == "PICTURE_UNSUPPORTED"
 
 
 async def test_a_box_is_read_and_a_patients_code_asks_for_the_right_to_identities(tmp_path: Path, pki: Path) -> None:

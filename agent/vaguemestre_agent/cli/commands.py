@@ -59,6 +59,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "readers": Entry(module=f"{_PACKAGE}.readers", summary="lecteurs de cartes de ce poste"),
     "cards": Entry(module=f"{_PACKAGE}.cards", summary="cartes présentes dans les lecteurs"),
     "scan": Entry(module=f"{_PACKAGE}.scan", summary="lire les codes d'une image, d'un PDF ou d'un texte"),
+    "doctor": Entry(module=f"{_PACKAGE}.doctor", summary="pourquoi un lecteur ou le composant CPS n'est pas vu"),
     "patients": Entry(module=f"{_PACKAGE}.patients", summary="patients : ce qu'ils ont dit, identité, effacement"),
     "ins-code": Entry(module=f"{_PACKAGE}.ins_code", summary="faire un Datamatrix INS, en image ou sur un PDF"),
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),
