@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_sandbox.cards.card import MuteCard, PulledCard, ScriptedCard, VirtualCard
+from vaguemestre_sandbox.cards.cps import TRIES, Generation, VirtualCps
+from vaguemestre_sandbox.cards.cpspki import DOCTOR, DOCTOR_CPS4, NURSE, SECRETARY, CardPerson
 from vaguemestre_sandbox.cards.hostile import HOSTILE
 from vaguemestre_sandbox.cards.vitale import OTHER_FAMILY, Vitale1Card, Vitale2Card, written_files
 
@@ -34,7 +36,20 @@ def _other_family() -> VirtualCard:
     return Vitale2Card(written_files(OTHER_FAMILY))
 
 
+def _cps(name: str, title: str, person: CardPerson, generation: Generation, *, tries: int = TRIES) -> CardOffer:
+    def made() -> VirtualCard:
+        return VirtualCps(person=person, generation=generation, tries=tries)
+
+    return CardOffer(name=name, title=title, make=made)
+
+
 OFFERS: Final[tuple[CardOffer, ...]] = (
+    _cps("cps3", "CPS3 d'un médecin (code 1234)", DOCTOR, Generation.CPS3),
+    _cps("cps4", "CPS4 d'un médecin (code 1234)", DOCTOR_CPS4, Generation.CPS4),
+    _cps("cps3-infirmier", "CPS3 d'un infirmier (code 1234)", NURSE, Generation.CPS3),
+    _cps("cpe", "CPE d'un secrétariat (code 1234)", SECRETARY, Generation.CPS3),
+    _cps("cps3-sans-contact", "CPS3 posée sur un lecteur sans contact", DOCTOR, Generation.CPS3_CONTACTLESS),
+    _cps("cps3-bloquee", "CPS3 dont le code est bloqué", DOCTOR, Generation.CPS3, tries=0),
     CardOffer(name="vitale2", title="carte Vitale 2 : une famille", make=Vitale2Card),
     CardOffer(name="vitale2-autre", title="carte Vitale 2 : une autre famille", make=_other_family),
     CardOffer(name="vitale1", title="carte Vitale 1, ou de test", make=Vitale1Card),

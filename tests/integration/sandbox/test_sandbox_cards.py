@@ -9,6 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from vaguemestre_core.cards import CardKind
+from vaguemestre_drivers.pcsc.atr import kind_of
 from vaguemestre_drivers.pcsc.port import StatusFeed
 from vaguemestre_drivers.pcsc.virtual import VirtualReaders
 from vaguemestre_sandbox.cards.catalogue import STRANGER_ATR, offers
@@ -86,3 +88,19 @@ def test_the_readers_ports_are_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", offers())
 def test_every_card_on_offer_is_fresh_each_time(name: str) -> None:
     assert offers()[name].make() is not offers()[name].make()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("cps3", CardKind.CPS3),
+        ("cps4", CardKind.CPS4),
+        ("cps3-sans-contact", CardKind.CPS3_CONTACTLESS),
+        ("vitale1", CardKind.VITALE_1),
+        ("vitale2", CardKind.VITALE_2),
+        ("unknown", CardKind.UNKNOWN),
+        ("mute", CardKind.UNKNOWN),
+    ],
+)
+def test_a_card_on_offer_is_what_the_workstation_takes_it_for(name: str, kind: CardKind) -> None:
+    assert kind_of(offers()[name].make().atr) is kind
