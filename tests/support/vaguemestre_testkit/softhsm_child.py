@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from pathlib import Path
+from typing import Protocol, cast
 
 import pkcs11
 from pkcs11.util.rsa import decode_rsa_private_key
@@ -21,6 +22,12 @@ from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
 
 AUTHENTICATION, SIGNATURE = b"\x20", b"\x10"
 _MECHANISMS = {Padding.PKCS1: pkcs11.Mechanism.RSA_PKCS, Padding.NONE: pkcs11.Mechanism.RSA_X_509}
+
+
+class _Signs(Protocol):
+    """What the library's own description of a private key forgets."""
+
+    def sign(self, data: bytes, *, mechanism: pkcs11.Mechanism) -> bytes: ...
 
 
 class Card:
@@ -43,7 +50,7 @@ class Card:
             key = self._session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=key_id)
             assert isinstance(key, pkcs11.PrivateKey)
             self.uses.append(mechanism.name)
-            return bytes(key.sign(data, mechanism=mechanism))  # type: ignore[attr-defined]  # the stubs forget the mixin
+            return bytes(cast("_Signs", key).sign(data, mechanism=mechanism))
 
     def pull(self) -> None:
         """Close everything, as a card that leaves does."""
