@@ -8,7 +8,7 @@ Source: RFC 8017 (DigestInfo, EMSA-PSS), RFC 5246 and RFC 8446 (CertificateVerif
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol, cast
 
 from vaguemestre_core.cps import KeyRole
 from vaguemestre_core.errors import InvalidInput
@@ -65,10 +65,16 @@ def require_handshake(block: bytes, padding: Padding) -> None:
         raise InvalidInput("SIGNATURE_NOT_BOUND", reason="shape")
 
 
+class _Signs(Protocol):
+    """What the library's own description of a private key forgets."""
+
+    def sign(self, data: bytes, *, mechanism: object) -> bytes: ...
+
+
 def _raised(card: OpenCard, certificate: CardCertificate, block: bytes, padding: Padding) -> bytes:
     import pkcs11
 
     key = card.private_key(certificate)
     with translated():
         mechanism = pkcs11.Mechanism[_MECHANISMS[padding]]
-        return bytes(key.sign(block, mechanism=mechanism))  # type: ignore[attr-defined]  # the stubs forget the mixin
+        return bytes(cast("_Signs", key).sign(block, mechanism=mechanism))

@@ -153,7 +153,8 @@ class CpsModule:
     @property
     def version(self) -> tuple[int, int]:
         """The library's version."""
-        return self._library.library_version
+        major, minor = self._library.library_version
+        return int(major), int(minor)
 
     def tokens(self) -> tuple[TokenView, ...]:
         """Return the cards present. Raises CpsError."""
