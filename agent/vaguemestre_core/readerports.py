@@ -5,11 +5,12 @@ Owns the shapes; starts nothing. Nothing here carries what a card says of a pers
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import Protocol
 
+from vaguemestre_core.cardholders import HolderCard, OpenedCard
 from vaguemestre_core.cards import CardReader, Insertion
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.redaction import REDACTED
@@ -36,6 +37,8 @@ class ReadersSettings:
         source: where the readers are.
         virtual_ports: loopback ports of the virtual readers, separated by spaces.
         pkcs11_module: path of the CPS middleware; empty: where its installer puts it.
+        vitale_library: path of the GIE SESAM-Vitale's library; empty: where its installer puts it, if anywhere.
+        vitale_folder: folder of that library's own settings, when its path is given.
         silent_s: it is started anew when nothing is heard of it for so long, seconds.
         memory_mib: it is started anew above, MiB.
     """
@@ -43,6 +46,8 @@ class ReadersSettings:
     source: ReadersSource = ReadersSource.OFF
     virtual_ports: str = "35963 35964"
     pkcs11_module: str = ""
+    vitale_library: str = ""
+    vitale_folder: str = ""
     silent_s: float = 1.0
     memory_mib: int = 400
 
@@ -129,6 +134,24 @@ class CardPerson:
     __str__ = __repr__
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersPlaces:
+    """Where the readers process keeps its own things, and where cards may go.
+
+    Attributes:
+        tries: folder of the count of PIN tries; empty: it lives in memory.
+        streams: private folder of the streams of card TLS.
+        direct_host, direct_port: the only service that a card's TLS reaches; empty: none.
+        authorities: PEM of whom it believes; empty: the system's.
+    """
+
+    tries: str = ""
+    streams: str = ""
+    direct_host: str = ""
+    direct_port: int = 443
+    authorities: str = field(default="", repr=False)
+
+
 class ReadersPort(Protocol):
     """The readers process. Every call fails at once with CardTrouble READERS_PROCESS_DOWN while it is away."""
 
@@ -144,6 +167,21 @@ class ReadersPort(Protocol):
 
     async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
         """Read the codes of an image or a PDF. Raises CardTrouble, InvalidInput, UnexpectedError."""
+
+    def opened(self) -> Sequence[OpenedCard]:
+        """Return the professionals' cards whose PIN was accepted and that are still there."""
+
+    async def read_holder(self, stay: Insertion) -> HolderCard:
+        """Read whose card it is, without PIN. Raises CardTrouble, CpsError."""
+
+    async def log_in(self, stay: Insertion, asker: str) -> OpenedCard:
+        """Have a person asked for the PIN, in a window of the workstation. Raises CardTrouble, CpsError.
+
+        Cancellation: safe; the window stays, and what the person answers counts.
+        """
+
+    async def log_out(self, stay: Insertion) -> None:
+        """Close a card's session, when there is one. Raises CardTrouble."""
 
 
 class ReadersOff:
@@ -163,5 +201,21 @@ class ReadersOff:
         raise InvalidInput("READERS_OFF")
 
     async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")
+
+    def opened(self) -> Sequence[OpenedCard]:
+        """Return none."""
+        return ()
+
+    async def read_holder(self, stay: Insertion) -> HolderCard:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")
+
+    async def log_in(self, stay: Insertion, asker: str) -> OpenedCard:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")
+
+    async def log_out(self, stay: Insertion) -> None:
         """Refuse: READERS_OFF."""
         raise InvalidInput("READERS_OFF")

@@ -7,28 +7,30 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import PurePath
 
-from vaguemestre_core.cards import CardTrouble, Insertion, Situation
+from vaguemestre_core.cards import Insertion
 from vaguemestre_core.vitale import Beneficiary, VitaleReading
 from vaguemestre_drivers.pcsc.connection import CardAccess
 from vaguemestre_drivers.pcsc.watching import CardWatch
 from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
+from vaguemestre_drivers.vitale.api_lec import ApiLec, ApiLecPlace, find_api_lec
+from vaguemestre_drivers.vitale.cards import VitaleCards
 from vaguemestre_drivers.vitale.fingerprint import FINGERPRINT_KEY_BYTES, Fingerprints
-from vaguemestre_drivers.vitale.read import VitaleReader
 
 
-def card_verbs(access: CardAccess, watch: CardWatch) -> Mapping[str, Verb]:
-    """Return the verbs about cards, all on one lane: one card is talked to at a time."""
-    reader = VitaleReader(Fingerprints(secrets.token_bytes(FINGERPRINT_KEY_BYTES)))
+def vitale_cards(access: CardAccess, watch: CardWatch, library: str, data_folder: str) -> VitaleCards:
+    """Return what reads the cartes Vitale: the GIE's library where a setting or its installer put it."""
+    fingerprints = Fingerprints(secrets.token_bytes(FINGERPRINT_KEY_BYTES))
+    place = ApiLecPlace(library=PurePath(library), data_folder=PurePath(data_folder)) if library else None
+    return VitaleCards(access, watch.stay, fingerprints=fingerprints, library=ApiLec(find_api_lec(place), fingerprints))
+
+
+def card_verbs(cards: VitaleCards) -> Mapping[str, Verb]:
+    """Return the verbs about cartes Vitale, all on one lane: one card is talked to at a time."""
 
     def read_vitale(asked: Asked) -> Reply:
-        stay = watch.stay(Insertion(asked.number("insertion")))
-        if stay is None:
-            raise CardTrouble(Situation.CARD_CHANGED)
-        if stay.card is None or not stay.card.is_vitale:
-            raise CardTrouble(Situation.CARD_OTHER_KIND)
-        reading = access.using_card(stay.reader, reader.read, is_repeatable=True, insertion=stay.insertion)
-        return Reply(values=reading_to_json(reading))
+        return Reply(values=reading_to_json(cards.read(Insertion(asked.number("insertion")))))
 
     return {"read_vitale": Verb(lane="cards", act=read_vitale)}
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final
 
 from vaguemestre_core.cards import CardTrouble
+from vaguemestre_core.cps import CpsError
 from vaguemestre_core.errors import Conflict, InvalidInput, UnexpectedError, VaguemestreError
 from vaguemestre_core.frames import ByteSource, Frame, FrameError, read_frame
 from vaguemestre_drivers.process.lanes import Lane
@@ -28,7 +29,7 @@ from vaguemestre_drivers.process.vitals import resident_bytes
 
 DEFAULT_ALLOWED_S: Final = 10.0
 # Errors that the parent can make again: of the core, not of a driver.
-_SHARED: Final = frozenset({CardTrouble.__module__, VaguemestreError.__module__})
+_SHARED: Final = frozenset({CardTrouble.__module__, CpsError.__module__, VaguemestreError.__module__})
 
 
 class Server:

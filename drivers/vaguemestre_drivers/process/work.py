@@ -7,18 +7,26 @@ and the rest a lane each, so that an image that is hard to read delays no card.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Final
 
-from vaguemestre_core.cards import CardEvent
+from vaguemestre_core.cards import CardEvent, CardEventKind
+from vaguemestre_drivers.cardtls.forwarder import CardTls, Trust
 from vaguemestre_drivers.pcsc.connection import CardAccess
 from vaguemestre_drivers.pcsc.holding import holders
 from vaguemestre_drivers.pcsc.port import PcscPort
 from vaguemestre_drivers.pcsc.virtual import VirtualReaders
 from vaguemestre_drivers.pcsc.watching import WAIT_S, CardWatch
 from vaguemestre_drivers.pcsc.winscard import WinscardPort
-from vaguemestre_drivers.process.cardverbs import card_verbs
+from vaguemestre_drivers.pin.desk import PinDesk
+from vaguemestre_drivers.process.cardverbs import card_verbs, vitale_cards
 from vaguemestre_drivers.process.codeverbs import code_verbs
+from vaguemestre_drivers.process.cpsdesk import CpsDesk, PinAsker
+from vaguemestre_drivers.process.cpsverbs import cps_verbs, opened_to_json
+from vaguemestre_drivers.process.middlewares import middleware_loader, open_try_book
 from vaguemestre_drivers.process.outlet import Outlet
 from vaguemestre_drivers.process.pulses import Pulse, Pulses
 from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
@@ -27,12 +35,56 @@ from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
 _WATCH_ALLOWED_S: Final = WAIT_S + 9.0
 
 
-def start_work(settings: Mapping[str, object], outlet: Outlet, pulses: Pulses) -> Mapping[str, Verb]:
-    """Start what runs by itself; return what can be asked."""
+def start_work(
+    settings: Mapping[str, object], outlet: Outlet, pulses: Pulses, pin: PinAsker | None = None
+) -> Mapping[str, Verb]:
+    """Start what runs by itself; return what can be asked. ``pin`` is who asks for PINs; None: the window."""
     port = _port(settings)
-    watch = _watch(port, outlet, pulses.of("watch"))
+    telling = threading.Lock()
+
+    def tell_open_cards() -> None:
+        with telling:  # the last one told is the last one true
+            outlet.event("cards", {"open": [opened_to_json(item) for item in desk.opened()]})
+
+    def take(event: CardEvent) -> None:
+        if event.kind is CardEventKind.CARD_REMOVED and event.insertion is not None:
+            desk.left(event.insertion)
+        outlet.event("readers", _readers(watch))
+
+    pulse = pulses.of("watch")
+    watch = CardWatch(port, take, alive=pulse.beat)
     access = CardAccess(port, watch.stay, holders=holders)
-    return {"ping": Verb(lane="control", act=_ping), **card_verbs(access, watch), **code_verbs()}
+    desk = CpsDesk(
+        access,
+        watch.stay,
+        load=middleware_loader(_text(settings, "pkcs11_module")),
+        tries=open_try_book(_text(settings, "tries_folder")),
+        pin=pin or PinDesk(),
+        now=lambda: datetime.now(UTC),
+        tell=tell_open_cards,
+    )
+    vitale = vitale_cards(access, watch, _text(settings, "vitale_library"), _text(settings, "vitale_folder"))
+    _start(watch, pulse)
+    return {
+        "ping": Verb(lane="control", act=_ping),
+        **card_verbs(vitale),
+        **cps_verbs(desk, _tls(settings)),
+        **code_verbs(),
+    }
+
+
+def _text(settings: Mapping[str, object], name: str) -> str:
+    value = settings.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _tls(settings: Mapping[str, object]) -> Callable[[], CardTls] | None:
+    """Return what makes the forwarder when it is first asked for; None when no way to a service is for cards."""
+    host, port = _text(settings, "direct_host"), settings.get("direct_port")
+    if not host or not isinstance(port, int):
+        return None
+    trust = Trust(hosts=frozenset({(host, port)}), authorities=_text(settings, "direct_authorities") or None)
+    return cache(lambda: CardTls(trust, Path(_text(settings, "streams_folder"))))
 
 
 def _port(settings: Mapping[str, object]) -> PcscPort:
@@ -42,36 +94,33 @@ def _port(settings: Mapping[str, object]) -> PcscPort:
     return VirtualReaders([port for port in ports if isinstance(port, int)] if isinstance(ports, list) else [])
 
 
-def _watch(port: PcscPort, outlet: Outlet, pulse: Pulse) -> CardWatch:
-    """Start the thread that watches; each change is told by the whole picture: nothing can be missed."""
-
-    def tell(_: CardEvent) -> None:
-        trouble = watch.trouble()
-        outlet.event(
-            "readers",
+def _readers(watch: CardWatch) -> Mapping[str, object]:
+    """Return the whole picture: who reads it has missed nothing."""
+    trouble = watch.trouble()
+    return {
+        "trouble": None if trouble is None else trouble.code,
+        "readers": [
             {
-                "trouble": None if trouble is None else trouble.code,
-                "readers": [
-                    {
-                        "name": reader.name,
-                        "state": reader.state.value,
-                        "card": None if reader.card is None else reader.card.value,
-                        "insertion": reader.insertion,
-                        "is_shared": reader.is_shared,
-                    }
-                    for reader in watch.readers()
-                ],
-            },
-        )
+                "name": reader.name,
+                "state": reader.state.value,
+                "card": None if reader.card is None else reader.card.value,
+                "insertion": reader.insertion,
+                "is_shared": reader.is_shared,
+            }
+            for reader in watch.readers()
+        ],
+    }
+
+
+def _start(watch: CardWatch, pulse: Pulse) -> None:
+    """Start the thread that watches."""
 
     def run() -> None:
         pulse.work(_WATCH_ALLOWED_S)
         watch.run()
         pulse.rest()
 
-    watch = CardWatch(port, tell, alive=pulse.beat)
     threading.Thread(target=run, name="watch", daemon=True).start()
-    return watch
 
 
 def _ping(asked: Asked) -> Reply:

@@ -7,23 +7,38 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from vaguemestre_agent.adapters.readers.holders import all_opened, holder_of, opened_of
 from vaguemestre_agent.adapters.readers.life import Limits
 from vaguemestre_agent.adapters.readers.supervision import Supervised
+from vaguemestre_core.cardholders import HolderCard, OpenedCard
 from vaguemestre_core.cards import CardKind, CardReader, Insertion, ReaderState
 from vaguemestre_core.errors import InvalidInput, UnexpectedError
 from vaguemestre_core.frames import Frame
 from vaguemestre_core.ports import ClockPort
-from vaguemestre_core.readerports import CardPerson, ProcessState, ReadCodes, ReadersPicture, ReadersSettings
+from vaguemestre_core.readerports import (
+    CardPerson,
+    ProcessState,
+    ReadCodes,
+    ReadersPicture,
+    ReadersPlaces,
+    ReadersSettings,
+)
 from vaguemestre_core.redaction import SecretBytes
 from vaguemestre_core.scans import RawScan, ScanSource
+from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 
 _LOGGER = logging.getLogger(__name__)
 _READ_CODES_S: Final = 8.0
 # Longer than the patience of the driver with a held reader and four tries of a flaky one.
 _READ_VITALE_S: Final = 25.0
+# The driver's own bound of a first look at a middleware, in a child, before it is loaded.
+_READ_HOLDER_S: Final = 60.0
+_SIGN_S: Final = 20.0
+# The person's two minutes, the window's start and end, and the card.
+_LOG_IN_S: Final = 160.0
 _MIB: Final = 1024 * 1024
 
 
@@ -34,17 +49,33 @@ class SupervisedReaders:
         settings: the section ``readers``.
         clock: for its supervision.
         command: how it is started; None: this interpreter and its module.
+        places: what it keeps, and where cards may go; None: nothing and nowhere.
     """
 
-    def __init__(self, settings: ReadersSettings, clock: ClockPort, command: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        settings: ReadersSettings,
+        clock: ClockPort,
+        command: tuple[str, ...] | None = None,
+        places: ReadersPlaces | None = None,
+    ) -> None:
+        places = places or ReadersPlaces()
         told: Mapping[str, object] = {
             "source": settings.source.value,
             "virtual_ports": list(settings.ports),
             "pkcs11_module": settings.pkcs11_module,
+            "vitale_library": settings.vitale_library,
+            "vitale_folder": settings.vitale_folder,
+            "tries_folder": places.tries,
+            "streams_folder": places.streams,
+            "direct_host": places.direct_host,
+            "direct_port": places.direct_port,
+            "direct_authorities": places.authorities,
         }
         limits = Limits(silent_s=settings.silent_s, memory_bytes=settings.memory_mib * _MIB)
         self._supervised = Supervised(told, clock, limits, self._take, command)
         self._picture = ReadersPicture(state=ProcessState.STARTING)
+        self._opened: tuple[OpenedCard, ...] = ()
         self._listeners: list[Callable[[ReadersPicture], None]] = []
 
     @property
@@ -85,10 +116,57 @@ class SupervisedReaders:
         except (InvalidInput, KeyError, TypeError, ValueError):
             raise UnexpectedError("READERS_BUG", error="answer") from None
 
+    def opened(self) -> Sequence[OpenedCard]:
+        """Return the professionals' cards that are open."""
+        return self._opened
+
+    async def read_holder(self, stay: Insertion) -> HolderCard:
+        """Read whose card it is."""
+        values = await self._values("cps_holder", {"insertion": stay}, allowed_s=_READ_HOLDER_S)
+        try:
+            return holder_of(values)
+        except (InvalidInput, KeyError, TypeError, ValueError):
+            raise UnexpectedError("READERS_BUG", error="answer") from None
+
+    async def log_in(self, stay: Insertion, asker: str) -> OpenedCard:
+        """Have a person asked for the PIN."""
+        values = await self._values("cps_login", {"insertion": stay, "asker": asker}, allowed_s=_LOG_IN_S)
+        try:
+            return opened_of(values)
+        except (KeyError, TypeError, ValueError):
+            raise UnexpectedError("READERS_BUG", error="answer") from None
+
+    async def log_out(self, stay: Insertion) -> None:
+        """Close a card's session."""
+        await self._values("cps_logout", {"insertion": stay}, allowed_s=_SIGN_S)
+
+    async def sign(self, key: str, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+        """Sign with an open card. Raises CardTrouble, CpsError, InvalidInput."""
+        asked = {"key": key, "purpose": purpose.value, "algorithm": algorithm.value}
+        return (await self._supervised.ask("cps_sign", asked, data, allowed_s=_SIGN_S)).content
+
+    async def open_tls(self, key: str, host: str, port: int, within_s: float) -> str:
+        """Open a stream with an open card's key. Raises CardTrouble, CpsError, InvalidInput, ServiceError."""
+        asked = {"key": key, "host": host, "port": port, "within_s": within_s}
+        # Name, connection and handshake are bounded one by one: the process is not to be killed for a slow service.
+        values = await self._values("cps_tls", asked, allowed_s=3 * within_s + _SIGN_S)
+        return str(values.get("address", ""))
+
+    async def _values(self, verb: str, arguments: Mapping[str, object], *, allowed_s: float) -> Mapping[str, object]:
+        values = (await self._supervised.ask(verb, arguments, allowed_s=allowed_s)).header.get("values")
+        return values if isinstance(values, dict) else {}
+
     def _take(self, life: int, name: str, frame: Frame) -> None:
         if name == "ready":
             self._show(ReadersPicture(state=ProcessState.RUNNING, life=life))
+        elif name == "cards":
+            try:
+                self._hold(all_opened(frame.header.get("open")))
+            except (KeyError, TypeError, ValueError):
+                _LOGGER.warning("readers.event_unreadable")
+                self._hold(())
         elif name == "down":
+            self._hold(())
             self._show(ReadersPicture(state=ProcessState.DOWN, life=life))
         elif name == "readers":
             try:
@@ -96,12 +174,20 @@ class SupervisedReaders:
             except (KeyError, TypeError, ValueError):
                 _LOGGER.warning("readers.event_unreadable")
 
+    def _hold(self, opened: tuple[OpenedCard, ...]) -> None:
+        if opened != self._opened:
+            self._opened = opened
+            self._tell()
+
     def _show(self, picture: ReadersPicture) -> None:
         if picture == self._picture:
             return
         self._picture = picture
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in tuple(self._listeners):
-            listener(picture)
+            listener(self._picture)
 
 
 def _picture(life: int, header: Mapping[str, object]) -> ReadersPicture:
