@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what is made from the code: blocks of docs/architecture.md, the table of docs/api.md, the vendors' clients.
+"""Writes what is made from the code: blocks of docs/architecture.md, tables of docs/api.md and doctor.md, the clients.
 
 Run by a developer after a change of the transitions or of ``openapi.json``: ``python docs/generate.py``; tests compare.
 """
@@ -14,6 +14,7 @@ from vaguemestre_core.orders import CANCEL_ASKED_ONLY, SETTLED, TERMINAL, TRANSI
 
 PAGE = Path(__file__).parent / "architecture.md"
 CLIENTS = Path(__file__).parent / "integrate"
+TABLES = ("api_table", "doctor_table")
 # In the diagram each of these would draw an arrow from almost everywhere: the table below it has them.
 NOT_DRAWN = {"cancel", "supersede", "abandon", "incarnated", "body_lost"}
 
@@ -79,9 +80,9 @@ def write_clients() -> None:
         path.write_text(content, encoding="utf-8", newline="\n")
 
 
-def write_api_table() -> None:
-    """Write the table of routes."""
-    spec = importlib.util.spec_from_file_location("api_table", Path(__file__).with_name("api_table.py"))
+def write_table(name: str) -> None:
+    """Write the table that the script of this name makes: of routes, of the doctor's rules."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     table_writer = importlib.util.module_from_spec(spec)
@@ -92,7 +93,8 @@ def write_api_table() -> None:
 def main() -> None:
     """Rewrite the pages and the clients."""
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    write_api_table()
+    for name in TABLES:
+        write_table(name)
     write_clients()
 
 

@@ -50,6 +50,7 @@ _PACKAGE: Final = "vaguemestre_agent.cli"
 COMMANDS: Final[Mapping[str, Entry]] = {
     "agent": Entry(module=f"{_PACKAGE}.agent", summary="lancer l'agent de ce poste"),
     "health": Entry(module=f"{_PACKAGE}.health", summary="état de l'agent"),
+    "doctor": Entry(module=f"{_PACKAGE}.doctor", summary="dire pourquoi un lecteur ou une carte n'est pas vu"),
     "pair": Entry(module=f"{_PACKAGE}.pair", summary="jumeler un logiciel, lister, révoquer"),
     "documents": Entry(module=f"{_PACKAGE}.documents", summary="déposer, suivre, construire ou vérifier un document"),
     "orders": Entry(module=f"{_PACKAGE}.orders", summary="ordres d'envoi : voir, bloquer, annuler, envoyer"),
@@ -59,7 +60,6 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "readers": Entry(module=f"{_PACKAGE}.readers", summary="lecteurs de cartes de ce poste"),
     "cards": Entry(module=f"{_PACKAGE}.cards", summary="cartes présentes dans les lecteurs"),
     "scan": Entry(module=f"{_PACKAGE}.scan", summary="lire les codes d'une image, d'un PDF ou d'un texte"),
-    "doctor": Entry(module=f"{_PACKAGE}.doctor", summary="pourquoi un lecteur ou le composant CPS n'est pas vu"),
     "patients": Entry(module=f"{_PACKAGE}.patients", summary="patients : ce qu'ils ont dit, identité, effacement"),
     "ins-code": Entry(module=f"{_PACKAGE}.ins_code", summary="faire un Datamatrix INS, en image ou sur un PDF"),
     "backup": Entry(module=f"{_PACKAGE}.backup", summary="sauvegardes chiffrées : faire, vérifier, remettre"),

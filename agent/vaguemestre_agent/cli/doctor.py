@@ -1,41 +1,56 @@
-"""``vaguemestre doctor``: why a reader or the CPS middleware is not seen. Looks only: changes nothing, stops nobody.
+"""``vaguemestre doctor``: why a reader, a card or the middleware is not seen, read-only, with or without the agent.
 
-Each finding has one sentence for the practice and one for the technician, both from the catalogue by their codes.
+Owns the command line and the page; the judgement is ``vaguemestre_agent.doctor``'s.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from vaguemestre_agent.cli.connection import ask
 from vaguemestre_agent.cli.console import Console, Exit
-from vaguemestre_api import wire_readers
-from vaguemestre_api.failures import ClientFailure
-from vaguemestre_api.messages import fill, message
-from vaguemestre_drivers.cps.middleware import search_here
-from vaguemestre_drivers.cps.probing import MiddlewareExplanation, explain_middleware, probe_middleware
+from vaguemestre_agent.doctor.codes import Weight
+from vaguemestre_agent.doctor.examining import examine
+from vaguemestre_agent.doctor.facts import Facts
+from vaguemestre_agent.doctor.rules import Finding, judge
+
+MARKS = {Weight.FAULT: "✗", Weight.NOTICE: "·"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the system shows around readers."""
-
-    has_galss: bool
-    is_remote: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing found: what the practice reads, what the technician reads."""
+class ShownFinding:
+    """One finding as ``--json`` shows it."""
 
     code: str
-    practice: str
+    weight: str
+    doctor: str
     technician: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownReader:
+    """One reader as PC/SC shows it."""
+
+    name: str
+    state: str
+    card: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What ``--json`` gives: nothing personal."""
+
+    ok: bool
+    system: str
+    pcsc: str
+    service: str
+    agent: str
+    middleware: str
+    readers: tuple[ShownReader, ...]
+    findings: tuple[ShownFinding, ...]
 
 
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -44,73 +59,50 @@ def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) 
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Look and tell."""
-    seen: wire_readers.Readers | str
-    try:
-        seen = ask(arguments, lambda client: client.readers())
-    except ClientFailure as failure:
-        seen = failure.code
-    found = search_here(override=arguments.module)
-    report = None if found.chosen is None else probe_middleware(found.chosen.path)
-    findings = tuple(diagnosis(seen, explain_middleware(found, report), surroundings()))
-    rows = [(item.code, item.practice, item.technician) for item in findings]
-    console.give_table(findings, ("CODE", "AU CABINET", "AU TECHNICIEN"), rows, "Rien à signaler.")
-    return Exit.OK
+    """Examine and tell; status 1 when a fault was found."""
+    facts = examine(os.environ, module=arguments.module)
+    found = judge(facts)
+    diagnosis = diagnosis_of(facts, found)
+    console.give(diagnosis, page(facts, found))
+    return Exit.OK if diagnosis.ok else Exit.REFUSED
 
 
-def diagnosis(
-    seen: wire_readers.Readers | str, middleware: MiddlewareExplanation, around: Surroundings
-) -> Iterator[Finding]:
-    """Yield what is found, from what was seen alone.
-
-    Args:
-        seen: the agent's readers, or the code of why it did not answer.
-        middleware: what was found of the CPS middleware.
-        around: what the system shows.
-    """
-    if isinstance(seen, str):
-        yield _finding(seen, {})
-    else:
-        if seen.state == "off":
-            yield _finding("READERS_OFF", {})
-        elif seen.trouble is not None:
-            yield _finding(seen.trouble.code, {})
-        elif not seen.readers:
-            yield _finding("READERS_NONE", {})
-        for reader in seen.readers:
-            if reader.situation is not None:
-                yield _finding(reader.situation.code, {"reader": reader.name})
-    if middleware.situation is not None:
-        said = message(middleware.reason.value)
-        practice = fill(_sentence(middleware.situation.value), middleware.params)
-        yield Finding(
-            code=middleware.situation.value, practice=practice, technician=fill(said.title, middleware.params)
-        )
-    if around.has_galss:
-        yield _finding("GALSS_LEFT", {})
-    if around.is_remote:
-        yield _finding("REMOTE_SESSION", {})
-
-
-def surroundings(system: str = sys.platform) -> Surroundings:
-    """Look at the system around; changes nothing."""
-    if system != "win32":
-        return Surroundings(has_galss=False, is_remote="SSH_CONNECTION" in os.environ)
-    windows = Path(os.environ.get("WINDIR", r"C:\Windows"))
-    is_remote = os.environ.get("SESSIONNAME", "").upper().startswith("RDP-")
-    return Surroundings(has_galss=(windows / "galss.ini").exists(), is_remote=is_remote)
-
-
-def _finding(code: str, params: Mapping[str, str]) -> Finding:
-    said = message(code)
-    place = "".join(f" ({value})" for value in params.values())
-    return Finding(
-        code=code,
-        practice=fill(_sentence(code), params),
-        technician=f"{fill(said.detail, params) or fill(said.title, params)}{place}",
+def diagnosis_of(facts: Facts, found: Sequence[Finding]) -> Diagnosis:
+    """Return what is shown."""
+    return Diagnosis(
+        ok=not any(one.weight is Weight.FAULT for one in found),
+        system=facts.system.system.value,
+        pcsc=facts.pcsc.answer.value,
+        service=facts.service.state.value,
+        agent=facts.agent.answer.value,
+        middleware=facts.middleware.explanation.reason.value,
+        readers=tuple(
+            ShownReader(name=one.name, state=one.state.value, card=None if one.card is None else one.card.value)
+            for one in facts.pcsc.readers
+        ),
+        findings=tuple(
+            ShownFinding(
+                code=one.code.value,
+                weight=one.weight.value,
+                doctor=one.doctor,
+                technician=one.technician,
+                action=one.action,
+            )
+            for one in found
+        ),
     )
 
 
-def _sentence(code: str) -> str:
-    said = message(code)
-    return f"{said.title} {said.action}".strip()
+def page(facts: Facts, found: Sequence[Finding]) -> str:
+    """Return the page for a person: faults first, then what only explains."""
+    faults = [one for one in found if one.weight is Weight.FAULT]
+    notices = [one for one in found if one.weight is Weight.NOTICE]
+    lines = [f"{len(faults)} anomalie(s) sur ce poste :" if faults else "Rien d'anormal n'a été trouvé sur ce poste."]
+    for one in [*faults, *notices]:
+        lines += [f"{MARKS[one.weight]} {one.doctor} [{one.code.value}]", f"    technicien : {one.technician}"]
+        if one.action:
+            lines.append(f"    → {one.action}")
+    for reader in facts.pcsc.readers:
+        card = "" if reader.card is None else f", carte {reader.card.value}"
+        lines.append(f"  lecteur « {reader.name} » : {reader.state.value}{card}")
+    return "\n".join(lines)
