@@ -11,11 +11,12 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import socket
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vaguemestre_agent.cli.console import Console, Exit
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vaguemestre_agent.practice.agent import Practice
     from vaguemestre_agent.practice.processes import Child
     from vaguemestre_agent.practice.sandbox import RunningSandbox
+
+READERS: Final = 2
 
 
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -58,11 +61,13 @@ async def _tell(documents: Path, folder: Path, console: Console, *, keep: bool) 
 
     async with AsyncExitStack() as stack:
         console.say("Vaguemestre, démonstration : tout tourne sur cette machine, tout est fictif.")
-        sandbox = await start_sandbox(folder / "sandbox", detached=keep)
+        ports = _free_ports(READERS)
+        readers = [word for port in ports for word in ("--card-port", str(port))]
+        sandbox = await start_sandbox(folder / "sandbox", readers, detached=keep)
         stack.push_async_callback(sandbox.child.stop)
         console.say(f"   Bac à sable prêt (Proxy e-santé et DMP simulés) : {sandbox.facts.inspection}")
         home = folder / "agent"
-        practice = Practice(home, make_home(home, sandbox.facts, DEMO_PACE), sandbox.facts, detached=keep)
+        practice = Practice(home, make_home(home, sandbox.facts, DEMO_PACE, ports), sandbox.facts, detached=keep)
         child = await practice.start()
         running = [child]
         stack.push_async_callback(_stop_last, running)
@@ -79,6 +84,15 @@ async def _tell(documents: Path, folder: Path, console: Console, *, keep: bool) 
             _say_how_to_go_on(console, folder, sandbox, running[-1])
         else:
             console.say("\nTout est arrêté. « ./run demo --keep » laisse tourner l'ensemble pour y regarder de près.")
+
+
+def _free_ports(count: int) -> tuple[int, ...]:
+    """Return loopback ports that nobody listens on, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
 
 
 async def _stop_last(running: list[Child]) -> None:
@@ -101,6 +115,11 @@ def _say_how_to_go_on(console: Console, folder: Path, sandbox: RunningSandbox, a
     console.say(f"   page du bac à sable   {sandbox.facts.inspection}")
     console.say(f"   ordres                ./run vaguemestre --home {home} orders list")
     console.say(f"   registre              ./run vaguemestre --home {home} ledger verify")
+    console.say(f"   lecteurs, cartes      ./run vaguemestre --home {home} readers")
+    inspection = sandbox.facts.inspection
+    console.say(
+        f"   mettre une carte      ./run vaguemestre sandbox insert --inspection {inspection} vitale2 --reader 0"
+    )
     console.say(f"   journal de l'agent    {agent.errors}")
     console.say(f"   pour tout arrêter     kill {agent.pid} {sandbox.child.pid}")
     with contextlib.suppress(OSError):

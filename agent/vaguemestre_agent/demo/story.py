@@ -1,4 +1,4 @@
-"""The story: one document leaves, one is stopped in time, one is cut in mid-air and ends exactly once in the DMP.
+"""The story: cards are read, a document leaves, one is stopped, one is cut in mid-air and ends exactly once in the DMP.
 
 Owns what is shown and in which order; every line comes from what the agent and the sandbox answered, never from what
 was hoped. A story that does not end as it should raises.
@@ -6,13 +6,14 @@ was hoped. A story that does not end as it should raises.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from vaguemestre_agent.cli.orders import STATES
+from vaguemestre_agent.demo.cardscene import CardScene, CardsSeen
+from vaguemestre_agent.demo.waiting import until
 from vaguemestre_agent.practice.agent import Practice
 from vaguemestre_agent.practice.documents import DOCTOR
 from vaguemestre_agent.practice.processes import Child
@@ -21,7 +22,6 @@ from vaguemestre_api import wire
 from vaguemestre_api.client import Client, DocumentBody
 from vaguemestre_core.errors import UnexpectedError
 
-PATIENCE_S: Final = 40.0
 MEDIA_TYPES: Final = {".pdf": "application/pdf", ".xml": "text/xml"}
 
 
@@ -83,12 +83,14 @@ class Ending:
         complete_bodies: complete bodies the sandbox received.
         sent_twice: of these, those sent twice.
         ledger_lines: lines of the verified ledger.
+        cards: what readers and codes gave.
     """
 
     documents: Mapping[str, str]
     complete_bodies: int
     sent_twice: int
     ledger_lines: int
+    cards: CardsSeen
 
 
 class Story:
@@ -119,12 +121,13 @@ class Story:
     async def tell(self) -> Ending:
         """Tell it all; return how it ended. Raises UnexpectedError DEMO_ENDED_OTHERWISE."""
         sent, stopped, cut = self._documents
+        cards = await CardScene(self._practice, self._sandbox, sent.metadata, self._say).tell()
         self._title("Le docteur se connecte (Pro Santé Connect, par le Proxy e-santé)")
         await self._open_session()
         await self._one_is_sent(sent)
         await self._one_is_stopped(stopped)
         await self._one_is_cut(cut)
-        return await self._receipts()
+        return await self._receipts(cards)
 
     def _title(self, text: str) -> None:
         self._say("")
@@ -134,7 +137,7 @@ class Story:
         async with self._practice.client() as client:
             offer = await client.open_session(DOCTOR)
             self._say(f"   Le logiciel affiche le code {offer.binding_code} ; le docteur voit le même et accepte.")
-            await self._until(client, self._has_session)
+            await until(client, self._has_session)
         self._say(
             "   Session ouverte. Le poste ne détient aucun jeton Pro Santé Connect, et rien n'est écrit sur disque."
         )
@@ -171,7 +174,7 @@ class Story:
         async with self._practice.client() as client:
             await self._deposit(client, document)
             await self._until_state(client, document, "sending")
-            await self._until(client, lambda _: self._is_held_by_the_dmp(document))
+            await until(client, lambda _: self._is_held_by_the_dmp(document))
         self._say(
             "   L'envoi est parti, la réponse ne vient pas, et l'agent est tué net, comme par une panne de courant."
         )
@@ -198,7 +201,7 @@ class Story:
             order = (await client.document(document.client_ref)).orders[0]
         return order.unique_id in await self._sandbox.inspection.held()
 
-    async def _receipts(self) -> Ending:
+    async def _receipts(self, cards: CardsSeen) -> Ending:
         self._title("Les accusés, dans le registre de l'agent")
         states: dict[str, str] = {}
         async with self._practice.client() as client:
@@ -216,6 +219,7 @@ class Story:
             complete_bodies=verdict.complete_bodies,
             sent_twice=verdict.sent_twice,
             ledger_lines=checked.lines,
+            cards=cards,
         )
 
     async def _deposit(self, client: Client, document: DemoDocument) -> wire.Order:
@@ -230,16 +234,8 @@ class Story:
             found[:] = [(await client.document(document.client_ref)).orders[0]]
             return found[0].state == state
 
-        await self._until(client, reached)
+        await until(client, reached)
         return found[0]
-
-    async def _until(self, client: Client, reached: Callable[[Client], Awaitable[bool]]) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not await reached(client):  # noqa: ASYNC110 - the agent's and the sandbox's state
-                    await asyncio.sleep(0.05)
-        except TimeoutError as error:
-            raise UnexpectedError("DEMO_ENDED_OTHERWISE", step="waiting") from error
 
 
 def _seconds_left(order: wire.Order) -> int:

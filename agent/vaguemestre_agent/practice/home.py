@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -53,8 +53,15 @@ CRASH_PACE = Pace(
 )
 
 
-def make_home(folder: Path, facts: SandboxFacts, pace: Pace) -> Mapping[str, str]:
-    """Write the settings of an agent for a sandbox; return the environment that makes an agent use them."""
+def make_home(folder: Path, facts: SandboxFacts, pace: Pace, card_ports: Sequence[int] = ()) -> Mapping[str, str]:
+    """Write the settings of an agent for a sandbox; return the environment that makes an agent use them.
+
+    Args:
+        folder: the agent's home.
+        facts: the sandbox.
+        pace: how fast things go.
+        card_ports: loopback ports of virtual readers; none: a workstation without readers.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     profile = folder / "profile.toml"
     profile.write_text(_profile(pace), encoding="utf-8")
@@ -75,6 +82,10 @@ def make_home(folder: Path, facts: SandboxFacts, pace: Pace) -> Mapping[str, str
         "breaker": {"base_s": pace.retry_base_s, "ceiling_s": pace.retry_ceiling_s},
         "retry": {"base_s": pace.retry_base_s, "ceiling_s": pace.retry_ceiling_s, "no_dmp_s": pace.retry_ceiling_s},
     }
+    if card_ports:
+        ports = " ".join(str(port) for port in card_ports)
+        # A busy machine is no reason to start the readers anew in front of somebody.
+        tables["readers"] = {"source": "virtual", "virtual_ports": ports, "silent_s": 5.0}
     (folder / SETTINGS_FILE).write_text(_toml(tables), encoding="utf-8")
     return {"VAGUEMESTRE_HOME": str(folder)}
 

@@ -99,6 +99,14 @@ class Inspection:
         """Script a failure."""
         await self.call("POST", "/api/rules", dict(rule))
 
+    async def insert_card(self, slot: int, name: str) -> None:
+        """Put a card of its catalogue into a reader that listens."""
+        await self.call("PUT", f"/api/readers/{slot}/card", {"card": name})
+
+    async def remove_card(self, slot: int) -> None:
+        """Pull the card of a reader."""
+        await self.call("DELETE", f"/api/readers/{slot}/card")
+
     async def clear_rules(self) -> None:
         """Forget all scripted failures."""
         await self.call("DELETE", "/api/rules")

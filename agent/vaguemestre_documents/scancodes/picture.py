@@ -1,4 +1,4 @@
-"""The picture of a Datamatrix INS: symbol, quiet zone, and the words "INS à scanner" below it, as a PNG.
+"""The picture of a Data Matrix as a PNG: symbol, quiet zone and, for a Datamatrix INS, the words "INS à scanner" below.
 
 Owns the drawing in pixels and the writing of one bit a pixel; the words are a small bitmap, so that no font library is
 loaded. Deterministic. Source: ISO/IEC 16022 (quiet zone), PNG (ISO/IEC 15948).
@@ -32,8 +32,8 @@ _LABEL_BITS: Final = (
 )
 
 
-def png(symbol: Symbol, *, module_px: int = DEFAULT_MODULE_PX) -> bytes:
-    """Return the symbol as a black and white PNG with its words below.
+def png(symbol: Symbol, *, module_px: int = DEFAULT_MODULE_PX, is_ins: bool = True) -> bytes:
+    """Return the symbol as a black and white PNG, with the words below unless it is no INS code.
 
     Raises:
         InvalidInput: ``INS_CODE_REFUSED`` (module_px): not between 2 and 24.
@@ -44,16 +44,17 @@ def png(symbol: Symbol, *, module_px: int = DEFAULT_MODULE_PX) -> bytes:
     square = (symbol.side + 2 * QUIET_ZONE_MODULES) * module_px
     enlarged = max(1, module_px // DEFAULT_MODULE_PX)
     label_width = _LABEL_WIDTH * enlarged
-    width = max(square, label_width + 2 * enlarged)
+    width = max(square, label_width + 2 * enlarged) if is_ins else square
     left, label_left = (width - square) // 2 + quiet, (width - label_width) // 2
     rows: list[int] = [0] * quiet
     for modules in symbol.rows:
         row = _enlarged(int("".join("1" if dark else "0" for dark in modules), 2), symbol.side, module_px)
         rows += [row << width - left - symbol.side * module_px] * module_px
     rows += [0] * quiet
-    for line in _label_rows():
-        rows += [_enlarged(line, _LABEL_WIDTH, enlarged) << width - label_left - label_width] * enlarged
-    rows += [0] * (2 * enlarged)
+    if is_ins:
+        for line in _label_rows():
+            rows += [_enlarged(line, _LABEL_WIDTH, enlarged) << width - label_left - label_width] * enlarged
+        rows += [0] * (2 * enlarged)
     return _written(rows, width)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -13,16 +14,20 @@ from pathlib import Path
 
 import pytest
 
+DECODES = all(importlib.util.find_spec(name) for name in ("zxingcpp", "cv2"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str, hidden: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the demonstration; the modules of the folder ``hidden`` come before the installed ones."""
+    path = os.pathsep.join(word for word in (str(hidden or ""), os.environ.get("PYTHONPATH", "")) if word)
     return subprocess.run(
         [sys.executable, "-m", "vaguemestre_agent", "demo", *arguments],
         capture_output=True,
         text=True,
         timeout=110,
         check=False,
+        env={**os.environ, **({"PYTHONPATH": path} if path else {})},
     )
 
 
@@ -37,6 +42,14 @@ def test_the_story_ends_as_it_should(tmp_path: Path) -> None:
     assert "Envoyé : le DMP l'a, une seule fois." in done.stdout
     assert re.search(r"En tout, 2 envois complets ont été reçus, 0 en double", done.stdout)
     assert re.search(r"LT-2026-0002\s+annulé", done.stdout)
+    assert "« CPS3 » dans le lecteur" in done.stdout
+    assert "« Vitale 2 » dans le lecteur" in done.stdout
+    assert "FICTIF Hélène, 12/03/1979" in done.stdout
+    assert "00/00/1941 (date lunaire)" in done.stdout
+    assert "« Cette carte a été retirée depuis. »" in done.stdout
+    if DECODES:
+        assert "CIP13 3400930000014, lot LOT42, à utiliser jusqu'au 30/11/2028" in done.stdout
+        assert "ESSAI MARC, 14-03-1985, 185037505604240" in done.stdout
 
 
 def test_the_ending_as_json(tmp_path: Path) -> None:
@@ -45,6 +58,20 @@ def test_the_ending_as_json(tmp_path: Path) -> None:
     ending = json.loads(done.stdout)
     assert ending["documents"] == {"CR-2026-0001": "sent", "LT-2026-0002": "cancelled", "CM-2026-0003": "sent"}
     assert (ending["complete_bodies"], ending["sent_twice"]) == (2, 0)
+    codes = ["box", "ins"] if DECODES else []
+    assert ending["cards"] == {"kinds": ["cps3", "vitale2"], "beneficiaries": 3, "codes": codes}
+
+
+def test_without_the_readers_libraries_it_says_so_and_goes_on(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for name in ("zxingcpp", "cv2", "numpy", "pylibdmtx", "pypdfium2", "smartcard", "pkcs11", "serial", "evdev"):
+        (hidden / f"{name}.py").write_text(f"raise ModuleNotFoundError('not installed', name={name!r})\n")
+    done = demo("--folder", str(tmp_path / "demo"), hidden=hidden)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Codes d'images laissés de côté : .* \(extra « readers »\)\.\n", done.stdout)
+    assert "FICTIF Hélène" in done.stdout
+    assert "Envoyé : le DMP l'a, une seule fois." in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -223,6 +223,16 @@ def test_the_picture_holds_the_modules_their_quiet_zone_and_the_words(module_px:
     assert all("0" not in row[:1] + row[-1:] for row in rows)
 
 
+@pytest.mark.parametrize("module_px", [2, 7])
+def test_the_picture_of_another_code_is_its_square_alone(module_px: int) -> None:
+    made = symbol(bytes([66]) * 20)
+    rows = pixels(png(made, module_px=module_px, is_ins=False))
+    side = (made.side + 4) * module_px
+    assert (len(rows), {len(row) for row in rows}) == (side, {side})
+    middle = slice(2 * module_px + module_px // 2, side - 2 * module_px, module_px)
+    assert [tuple(dot == "0" for dot in row[middle]) for row in rows[middle]] == list(made.rows)
+
+
 @pytest.mark.parametrize("module_px", [1, 25])
 def test_a_picture_too_small_or_too_large_is_refused(module_px: int) -> None:
     with pytest.raises(InvalidInput, match="INS_CODE_REFUSED"):
