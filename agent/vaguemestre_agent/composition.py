@@ -34,6 +34,7 @@ from vaguemestre_agent.running import Kept, running_services
 from vaguemestre_agent.services.facade import AgentBackend
 from vaguemestre_agent.settings import ServiceMode, ServiceSettings, Settings
 from vaguemestre_agent.ways import open_ways
+from vaguemestre_agent.workstation import readers_of, with_cards
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import HoldKind
 from vaguemestre_documents.pdf.policy import PdfPolicy
@@ -150,7 +151,9 @@ async def _with_keys(
             copies=opened.copies,
             store_id=opened.store_id,
         )
-        services = await stack.enter_async_context(open_ways(settings.services, parts))
+        readers = await asyncio.to_thread(readers_of, settings, parts, paths)
+        ways = open_ways(settings.services, with_cards(parts, readers))
+        services = await stack.enter_async_context(ways)
         preparer = await stack.enter_async_context(
             aclosing(
                 WorkerPreparer(
@@ -172,7 +175,7 @@ async def _with_keys(
         sealer = Sealer(keys)
         await asyncio.to_thread(write_public_keys, paths.state, sealer.public_keys)
         running = await stack.enter_async_context(
-            running_services(settings, parts, store, kept, services, preparer, paths, sealer)
+            running_services(settings, parts, store, kept, services, preparer, paths, sealer, readers)
         )
         if keys.retired:
             await _drop_retired(key_store(settings, paths), keys, await opened.keeping.sealed_to(), paths.state)

@@ -53,7 +53,7 @@ from vaguemestre_core.deferral import evening_of
 from vaguemestre_core.keeping import BackupPort, KeepingPort
 from vaguemestre_core.orders import ClientId
 from vaguemestre_core.ports import PreparerPort, StorePort
-from vaguemestre_core.readerports import ReadersOff, ReadersSource
+from vaguemestre_core.readerports import ReadersOff
 from vaguemestre_core.records import Change
 from vaguemestre_core.secondcopy import CopySourcePort, SecondCopySettings
 from vaguemestre_queue.sealing import Sealer
@@ -93,13 +93,6 @@ def _second_copy(
     )
 
 
-def _supervised_readers(settings: Settings, parts: Parts) -> SupervisedReaders | None:
-    """Return the readers process to keep alive, or None when it is switched off."""
-    if settings.readers.source is ReadersSource.OFF:
-        return None
-    return SupervisedReaders(settings.readers, parts.clock, parts.readers)
-
-
 @asynccontextmanager
 async def running_services(
     settings: Settings,
@@ -110,6 +103,7 @@ async def running_services(
     preparer: PreparerPort,
     paths: AgentPaths,
     sealer: Sealer,
+    supervised: SupervisedReaders | None,
 ) -> AsyncIterator[AgentBackend]:
     """Run the services while the block runs; at its end the sendings drain, then all stop."""
     prepare_wake, dispatch_wake = Wake(), Wake()
@@ -183,7 +177,6 @@ async def running_services(
         policy=settings.deferral,
         station=station,
     )
-    supervised = _supervised_readers(settings, parts)
     readers = ReadersService(supervised or ReadersOff(), parts.clock, parts.random)
     unlocking = UnlockingService(spool=Spool(paths.state), sealer=sealer, store=store, clients=clients, intake=intake)
 
@@ -252,6 +245,7 @@ async def running_services(
             group.create_task(backups.run(), name="backups"),
             group.create_task(second_copy.run(), name="second-copy"),
             *([] if supervised is None else [group.create_task(supervised.run(), name="readers")]),
+            group.create_task(readers.run(), name="professional-cards"),
             *([] if door is None else [group.create_task(door.run(), name="drop-folder")]),
             group.create_task(keep_first_code(backend, paths.first_code, parts.clock), name="first-code"),
         ]

@@ -20,7 +20,7 @@ from vaguemestre_api.sse import ServerEvent
 class StreamItem:
     """One item of the event stream, with the number to resume after (None until the state is complete)."""
 
-    content: wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers
+    content: wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers | wire_readers.Card
     resume_after: int | None
 
 
@@ -43,11 +43,14 @@ def problem_of(answer: Answer) -> ApiProblem | AnswerUnreadable:
         return AnswerUnreadable(f"status {answer.status}")
 
 
-_EVENTS: Final[Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers]]] = {
+_EVENTS: Final[
+    Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers | wire_readers.Card]]
+] = {
     "snapshot": wire.Snapshot,
     "change": wire.Change,
     "resync": wire.Resync,
     "readers": wire_readers.Readers,
+    "card": wire_readers.Card,
 }
 
 

@@ -31,5 +31,7 @@ class Calls(ABC):
         """Call an operation and read its answer."""
 
     @abstractmethod
-    async def _call(self, operation_id: str, *, actor: wire.Actor | None = None) -> object:
+    async def _call(
+        self, operation_id: str, *, path: Mapping[str, str] | None = None, actor: wire.Actor | None = None
+    ) -> object:
         """Call an operation."""

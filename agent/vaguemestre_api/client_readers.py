@@ -19,6 +19,14 @@ class ReaderCalls(Calls):
         """Return the cards now in the readers."""
         return (await self._read("listCards", wire_readers.CardList)).cards
 
+    async def log_in_card(self, card_id: str, *, actor: wire.Actor | None = None) -> wire_readers.CardLogin:
+        """Have the PIN asked for on the workstation; the event ``card`` with this attempt tells how it ends."""
+        return await self._read("logInCard", wire_readers.CardLogin, path={"card_id": card_id}, actor=actor)
+
+    async def log_out_card(self, card_id: str, *, actor: wire.Actor | None = None) -> None:
+        """Close a card's session."""
+        await self._call("logOutCard", path={"card_id": card_id}, actor=actor)
+
     async def beneficiaries(self, card_id: str, *, actor: wire.Actor | None = None) -> wire_readers.Beneficiaries:
         """Read the carte Vitale whose stay that is, now."""
         return await self._read("readBeneficiaries", wire_readers.Beneficiaries, path={"card_id": card_id}, actor=actor)

@@ -36,13 +36,53 @@ class Readers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardHolder:
+    """Whose card it is, as its certificates say."""
+
+    national_id: str = field(repr=False)
+    family_name: str = field(repr=False)
+    given_name: str | None = field(repr=False)
+    title: str | None = field(repr=False)
+    profession: int | None
+    specialty: str | None
+    category: str
+    is_test: bool
+    valid_from: str
+    valid_until: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfessionalCard:
+    """What is known of a professional's card, and how its PIN session goes."""
+
+    holder: CardHolder | None
+    withheld: bool
+    unread: Situation | None
+    expiry: str | None
+    days_left: int | None
+    session: str
+    attempt: int
+    failure: Situation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A card in a reader."""
+    """A card in a reader. Also the data of the event ``card``."""
 
     card_id: str
     reader: str
     kind: str | None
     situation: Situation | None
+    professional: ProfessionalCard | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardLogin:
+    """A PIN is being asked for on the workstation; the event ``card`` with this attempt tells how it ends."""
+
+    card_id: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

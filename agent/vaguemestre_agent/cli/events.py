@@ -7,6 +7,7 @@ import argparse
 from vaguemestre_agent.cli.connection import make_client
 from vaguemestre_agent.cli.console import Console, Exit
 from vaguemestre_agent.cli.orders import STATES, local, situation
+from vaguemestre_agent.cli.readers import said
 from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.blocking import follow
@@ -51,6 +52,10 @@ def show(item: StreamItem, console: Console) -> None:
         console.say(
             f"        lecteurs : {len(content.readers)}, cartes : {sum(1 for item in content.readers if item.card_id)}"
         )
+    elif isinstance(content, wire_readers.Card):
+        card = content.professional
+        failure = "" if card is None else said(card.failure)
+        console.say(f"        carte {content.card_id} : {'' if card is None else card.session} {failure}".rstrip())
     else:
         line = content.line
         state = "" if line.after is None else f" → {STATES.get(line.after, line.after)}"

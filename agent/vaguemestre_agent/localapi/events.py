@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from vaguemestre_agent.localapi.backend import Backend
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.mapping import line_to_wire, order_to_wire
-from vaguemestre_agent.localapi.readerport import SeenReaders
-from vaguemestre_agent.localapi.readers import readers_to_wire
+from vaguemestre_agent.localapi.readerport import SeenProfessional, SeenReaders
+from vaguemestre_agent.localapi.readers import card_to_wire, readers_to_wire
 from vaguemestre_api import wire
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.sse import write_event, write_heartbeat
@@ -53,6 +53,7 @@ class EventStream:
         self._revoked = False
         # A workstation without readers tells none.
         self._shown = SeenReaders(state=ProcessState.OFF, trouble=None, readers=())
+        self._cards_shown: dict[str, SeenProfessional] = {}
 
     async def run(self, after: int | None) -> None:
         """Write until the agent stops, the reader leaves (ConnectionError) or is too slow (TimeoutError).
@@ -147,7 +148,7 @@ class EventStream:
                 return cursor
 
     async def _tell_readers(self) -> None:
-        """Write the readers as they are now, when they are not as last written; it has no number: nothing is resumed.
+        """Write readers and professionals' cards when they are not as last written; no number: nothing is resumed.
 
         By level: a slow reader of the stream misses what passed in between, never how it ended.
         """
@@ -155,6 +156,12 @@ class EventStream:
         if seen != self._shown:
             self._shown = seen
             await self._write(write_event("readers", to_json(readers_to_wire(seen))))
+        cards = self._backend.readers.cards(self._client)
+        before = self._cards_shown
+        self._cards_shown = {card.card_id: card.professional for card in cards if card.professional is not None}
+        for card in cards:
+            if card.professional is not None and card.professional != before.get(card.card_id):
+                await self._write(write_event("card", to_json(card_to_wire(card))))
 
     async def _orders_of(self, entries: Sequence[LedgerEntry]) -> dict[OrderId, Order]:
         found: dict[OrderId, Order] = {}

@@ -21,17 +21,62 @@ async def list_readers(call: Call) -> Answer:
 
 async def list_cards(call: Call) -> Answer:
     """Tell the cards in the readers."""
-    cards = tuple(
-        wire_readers.Card(
-            card_id=seen.card_id,
-            reader=seen.reader.name,
-            kind=None if seen.reader.card is None else seen.reader.card.value,
-            situation=_situation(seen.situation),
-        )
-        for seen in call.backend.readers.now().readers
-        if seen.card_id is not None
-    )
+    cards = tuple(card_to_wire(seen) for seen in call.backend.readers.cards(call.caller))
     return Answer(content=wire_readers.CardList(cards=cards))
+
+
+async def log_in_card(call: Call) -> Answer:
+    """Have a PIN asked for; the event ``card`` tells how it ends."""
+    card_id = call.path["card_id"]
+    attempt = call.backend.readers.log_in(call.caller, card_id)
+    return Answer(content=wire_readers.CardLogin(card_id=card_id, attempt=attempt), status=202)
+
+
+async def log_out_card(call: Call) -> Answer:
+    """Close a card's session."""
+    await call.backend.readers.log_out(call.path["card_id"])
+    return Answer(status=204)
+
+
+def card_to_wire(seen: asked.SeenCard) -> wire_readers.Card:
+    """Return a card as it is shown."""
+    reader = seen.place.reader
+    return wire_readers.Card(
+        card_id=seen.card_id,
+        reader=reader.name,
+        kind=None if reader.card is None else reader.card.value,
+        situation=_situation(seen.place.situation),
+        professional=None if seen.professional is None else _professional(seen.professional, seen.is_withheld),
+    )
+
+
+def _professional(seen: asked.SeenProfessional, is_withheld: bool) -> wire_readers.ProfessionalCard:
+    return wire_readers.ProfessionalCard(
+        holder=None if seen.holder is None else _holder(seen.holder),
+        withheld=is_withheld,
+        unread=_situation(seen.unread),
+        expiry=None if seen.notice is None else seen.notice.value,
+        days_left=seen.days_left,
+        session=seen.session.value,
+        attempt=seen.attempt,
+        failure=_situation(seen.failure),
+    )
+
+
+def _holder(holder: asked.HolderCard) -> wire_readers.CardHolder:
+    return wire_readers.CardHolder(
+        national_id=holder.national_id.value,
+        family_name=holder.family_name,
+        given_name=holder.given_name,
+        title=holder.title,
+        profession=holder.profession,
+        specialty=holder.specialty,
+        category=holder.category.name.lower(),
+        is_test=holder.is_test,
+        valid_from=holder.validity.begins_at.date().isoformat(),
+        valid_until=holder.validity.ends_at.date().isoformat(),
+        pin=holder.pin.value,
+    )
 
 
 async def read_beneficiaries(call: Call) -> Answer:

@@ -104,6 +104,8 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("DELETE", "/v1/session", _C, "closeSession", handlers.close_session),
     ("GET", "/v1/readers", _R, "listReaders", readers.list_readers),
     ("GET", "/v1/cards", _R, "listCards", readers.list_cards),
+    ("POST", "/v1/cards/{card_id}/login", _C, "logInCard", readers.log_in_card),
+    ("POST", "/v1/cards/{card_id}/logout", _C, "logOutCard", readers.log_out_card),
     ("POST", "/v1/cards/{card_id}/beneficiaries", _I, "readBeneficiaries", readers.read_beneficiaries),
     ("POST", "/v1/scans", _R, "scan", readers.scan),
     ("POST", "/v1/patients/erasure", _A, "erasePatient", keeping.erase_patient),

@@ -7,11 +7,12 @@ through its port. Nothing of it is durable: readers have no history that a recei
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from vaguemestre_agent.services.professionals import ProfessionalCards, SeenProfessional
 from vaguemestre_agent.services.values import HealthItem
-from vaguemestre_core.cards import CardReader, CardTrouble, ReaderState, Situation
+from vaguemestre_core.cards import CardReader, CardTrouble, Insertion, ReaderState, Situation
 from vaguemestre_core.errors import InvalidInput, NotFound
 from vaguemestre_core.ports import ClockPort, RandomPort
 from vaguemestre_core.readerports import CardPerson, ProcessState, ReadersPicture, ReadersPort
@@ -24,6 +25,9 @@ _RUN_BITS: Final = 32
 _TEXT: Final = "text/plain"
 # Codes that say something of a patient, or might.
 _PERSONAL: Final = frozenset(ScanKind) - {ScanKind.BOX}
+# Who acts for a practice may see which professional's card is in.
+_SEES_HOLDERS: Final = frozenset({Scope.CONTROL, Scope.ADMIN})
+_ASKER_LONGEST: Final = 100
 _SITUATIONS: Final = {
     ReaderState.MUTE: Situation.CARD_MUTE,
     ReaderState.HELD: Situation.READER_HELD,
@@ -44,6 +48,23 @@ class SeenReader:
     reader: CardReader
     card_id: str | None
     situation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCard:
+    """A card as shown to one client.
+
+    Attributes:
+        card_id: see ``SeenReader``.
+        place: its reader.
+        professional: what is known of a professional's card; None for any other.
+        is_withheld: its holder is known and the client may not see whose it is.
+    """
+
+    card_id: str
+    place: SeenReader
+    professional: SeenProfessional | None
+    is_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +109,12 @@ class ReadersService:
     def __init__(self, port: ReadersPort, clock: ClockPort, random: RandomPort) -> None:
         self._port = port
         self._clock = clock
+        self._professionals = ProfessionalCards(port, clock)
         self._run = f"{random.bits(_RUN_BITS):08x}"
+
+    async def run(self) -> None:
+        """Read the professionals' cards that come, for ever; ends by cancellation."""
+        await self._professionals.run()
 
     def now(self) -> SeenReaders:
         """Return what is seen now."""
@@ -101,7 +127,39 @@ class ReadersService:
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call the listener after each change; return the function that stops it."""
-        return self._port.listen(lambda _: listener())
+        stops = (self._port.listen(lambda _: listener()), self._professionals.listen(listener))
+
+        def stop() -> None:
+            for one in stops:
+                one()
+
+        return stop
+
+    def cards(self, client: Client) -> tuple[SeenCard, ...]:
+        """Return the cards now in the readers; whose they are, for who acts for the practice."""
+        shown = []
+        for seen in self.now().readers:
+            if seen.card_id is None or seen.reader.insertion is None:
+                continue
+            card = self._professionals.seen(seen.reader.insertion)
+            withheld = card is not None and card.holder is not None and not client.scopes & _SEES_HOLDERS
+            if card is not None and withheld:
+                card = replace(card, holder=None)
+            shown.append(SeenCard(card_id=seen.card_id, place=seen, professional=card, is_withheld=withheld))
+        return tuple(shown)
+
+    def log_in(self, client: Client, card_id: str) -> int:
+        """Have the PIN of a card asked for, in the client's name; return the number of this attempt.
+
+        Raises:
+            NotFound: CARD_STAY_OVER.
+            Conflict: CARD_LOGIN_OPEN, CARD_NOT_PROFESSIONAL.
+        """
+        return self._professionals.log_in(self._stay(card_id), client.name[:_ASKER_LONGEST])
+
+    async def log_out(self, card_id: str) -> None:
+        """Close a card's session. Raises NotFound CARD_STAY_OVER, Conflict CARD_NOT_PROFESSIONAL, CardTrouble."""
+        await self._professionals.log_out(self._stay(card_id))
 
     async def read_vitale(self, card_id: str) -> tuple[CardPerson, ...]:
         """Return the persons of the Vitale whose stay that is; each call reads the card anew.
@@ -110,11 +168,7 @@ class ReadersService:
             NotFound: CARD_STAY_OVER: that card was taken out, or the readers started again: choose again.
             CardTrouble: what the card or its reader says.
         """
-        picture = self._port.picture
-        for reader in picture.readers:
-            if reader.insertion is not None and self._seen(picture, reader).card_id == card_id:
-                return await self._port.read_vitale(reader.insertion)
-        raise NotFound("CARD_STAY_OVER")
+        return await self._port.read_vitale(self._stay(card_id))
 
     async def scan(self, client: Client, content: bytes, media_type: str, expected: ScanKind | None) -> SeenCodes:
         """Return the codes of an image or a PDF, or what a code given as text says.
@@ -138,7 +192,14 @@ class ReadersService:
         trouble = trouble_of(picture)
         if trouble is not None:
             return (HealthItem(code=trouble, ok=False),)
-        return (HealthItem(code="READERS_OK", ok=True, params={"count": len(picture.readers)}),)
+        count = len(picture.readers)
+        return (HealthItem(code="READERS_OK", ok=True, params={"count": count}), *self._professionals.health_items())
+
+    def _stay(self, card_id: str) -> Insertion:
+        for seen in self.now().readers:
+            if seen.reader.insertion is not None and seen.card_id == card_id:
+                return seen.reader.insertion
+        raise NotFound("CARD_STAY_OVER")
 
     def _seen(self, picture: ReadersPicture, reader: CardReader) -> SeenReader:
         stay = reader.insertion

@@ -102,6 +102,7 @@ namespace Vaguemestre
         public Change Change { get; internal set; }
         public Resync Resync { get; internal set; }
         public Readers Readers { get; internal set; }
+        public Card Card { get; internal set; }
     }
 
     internal interface IJsonModel
@@ -659,10 +660,22 @@ namespace Vaguemestre
             return Readers.FromJson(Ask(Routes.ListReaders, new Call(), options));
         }
 
-        /// <summary>Cartes présentes dans les lecteurs.</summary>
+        /// <summary>Cartes présentes dans les lecteurs (titulaire d'une carte de professionnel : droit control ou admin).</summary>
         public CardList ListCards(CallOptions options = null)
         {
             return CardList.FromJson(Ask(Routes.ListCards, new Call(), options));
+        }
+
+        /// <summary>Demander sur le poste le code d'une carte de professionnel ; l'évènement card dit comment cela finit.</summary>
+        public CardLogin LogInCard(string cardId, CallOptions options = null)
+        {
+            return CardLogin.FromJson(Ask(Routes.LogInCard, new Call().InPath("card_id", cardId), options));
+        }
+
+        /// <summary>Fermer la session d'une carte de professionnel.</summary>
+        public void LogOutCard(string cardId, CallOptions options = null)
+        {
+            Send(Routes.LogOutCard, new Call().InPath("card_id", cardId), options);
         }
 
         /// <summary>Lire les bénéficiaires d'une carte Vitale présente.</summary>
@@ -751,6 +764,8 @@ namespace Vaguemestre
             internal static readonly Route CloseSession = new Route { Name = "closeSession", Method = "DELETE", Path = "/v1/session", Statuses = new[] { 204 }, HasActor = true };
             internal static readonly Route ListReaders = new Route { Name = "listReaders", Method = "GET", Path = "/v1/readers", Statuses = new[] { 200 }, IsRepeatable = true };
             internal static readonly Route ListCards = new Route { Name = "listCards", Method = "GET", Path = "/v1/cards", Statuses = new[] { 200 }, IsRepeatable = true };
+            internal static readonly Route LogInCard = new Route { Name = "logInCard", Method = "POST", Path = "/v1/cards/{card_id}/login", Statuses = new[] { 202 }, HasActor = true };
+            internal static readonly Route LogOutCard = new Route { Name = "logOutCard", Method = "POST", Path = "/v1/cards/{card_id}/logout", Statuses = new[] { 204 }, HasActor = true };
             internal static readonly Route ReadBeneficiaries = new Route { Name = "readBeneficiaries", Method = "POST", Path = "/v1/cards/{card_id}/beneficiaries", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route Scan = new Route { Name = "scan", Method = "POST", Path = "/v1/scans", Statuses = new[] { 200 } };
             internal static readonly Route ErasePatient = new Route { Name = "erasePatient", Method = "POST", Path = "/v1/patients/erasure", Statuses = new[] { 200 }, HasActor = true };
@@ -996,6 +1011,7 @@ namespace Vaguemestre
                 case "change": item.Change = Change.FromJson(value); break;
                 case "resync": item.Resync = Resync.FromJson(value); break;
                 case "readers": item.Readers = Readers.FromJson(value); break;
+                case "card": item.Card = Card.FromJson(value); break;
                 default: throw new AnswerUnreadable(name);
             }
             return item;
@@ -3817,13 +3833,118 @@ namespace Vaguemestre
         }
     }
 
-    /// <summary>Carte présente.</summary>
+    /// <summary>Titulaire d'une carte de professionnel, tel que ses certificats le disent.</summary>
+    public sealed class CardHolder : IJsonModel
+    {
+        /// <summary>PS_IdNat.</summary>
+        public string NationalId { get; set; }
+        public string FamilyName { get; set; }
+        public string GivenName { get; set; }
+        /// <summary>Profession en clair.</summary>
+        public string Title { get; set; }
+        /// <summary>Code TRE_G15.</summary>
+        public long? Profession { get; set; }
+        /// <summary>SMxx et semblables.</summary>
+        public string Specialty { get; set; }
+        public string Category { get; set; }
+        /// <summary>Carte de test : jamais pour un vrai patient.</summary>
+        public bool IsTest { get; set; }
+        public string ValidFrom { get; set; }
+        public string ValidUntil { get; set; }
+        /// <summary>Essais restants du code. Valeurs : unknown, ok, low, last_try, blocked.</summary>
+        public string Pin { get; set; }
+
+        internal static CardHolder FromJson(object value)
+        {
+            var members = Get.Members(value, "CardHolder");
+            return new CardHolder
+            {
+                NationalId = Get.Needed<string>(members, "national_id", Get.Text),
+                FamilyName = Get.Needed<string>(members, "family_name", Get.Text),
+                GivenName = Get.Maybe<string>(members, "given_name", Get.Text),
+                Title = Get.Maybe<string>(members, "title", Get.Text),
+                Profession = Get.MaybeValue<long>(members, "profession", Get.Integer),
+                Specialty = Get.Maybe<string>(members, "specialty", Get.Text),
+                Category = Get.Needed<string>(members, "category", Get.Text),
+                IsTest = Get.Needed<bool>(members, "is_test", Get.Boolean),
+                ValidFrom = Get.Needed<string>(members, "valid_from", Get.Text),
+                ValidUntil = Get.Needed<string>(members, "valid_until", Get.Text),
+                Pin = Get.Needed<string>(members, "pin", Get.Text),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "national_id", NationalId);
+            Get.Put(members, "family_name", FamilyName);
+            Get.Put(members, "given_name", GivenName);
+            Get.Put(members, "title", Title);
+            Get.Put(members, "profession", Profession);
+            Get.Put(members, "specialty", Specialty);
+            Get.Put(members, "category", Category);
+            Get.Put(members, "is_test", IsTest);
+            Get.Put(members, "valid_from", ValidFrom);
+            Get.Put(members, "valid_until", ValidUntil);
+            Get.Put(members, "pin", Pin);
+            return members;
+        }
+    }
+
+    /// <summary>Ce qui est connu d'une carte de professionnel, et où en est son code.</summary>
+    public sealed class ProfessionalCard : IJsonModel
+    {
+        public CardHolder Holder { get; set; }
+        /// <summary>Titulaire connu, non montré à ce logiciel.</summary>
+        public bool Withheld { get; set; }
+        public Situation Unread { get; set; }
+        public string Expiry { get; set; }
+        /// <summary>Jours jusqu'au dernier jour de validité.</summary>
+        public long? DaysLeft { get; set; }
+        public string Session { get; set; }
+        /// <summary>Numéro de la dernière demande de code ; 0 : aucune.</summary>
+        public long Attempt { get; set; }
+        public Situation Failure { get; set; }
+
+        internal static ProfessionalCard FromJson(object value)
+        {
+            var members = Get.Members(value, "ProfessionalCard");
+            return new ProfessionalCard
+            {
+                Holder = Get.Maybe<CardHolder>(members, "holder", global::Vaguemestre.CardHolder.FromJson),
+                Withheld = Get.Needed<bool>(members, "withheld", Get.Boolean),
+                Unread = Get.Maybe<Situation>(members, "unread", global::Vaguemestre.Situation.FromJson),
+                Expiry = Get.Maybe<string>(members, "expiry", Get.Text),
+                DaysLeft = Get.MaybeValue<long>(members, "days_left", Get.Integer),
+                Session = Get.Needed<string>(members, "session", Get.Text),
+                Attempt = Get.Needed<long>(members, "attempt", Get.Integer),
+                Failure = Get.Maybe<Situation>(members, "failure", global::Vaguemestre.Situation.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "holder", Holder);
+            Get.Put(members, "withheld", Withheld);
+            Get.Put(members, "unread", Unread);
+            Get.Put(members, "expiry", Expiry);
+            Get.Put(members, "days_left", DaysLeft);
+            Get.Put(members, "session", Session);
+            Get.Put(members, "attempt", Attempt);
+            Get.Put(members, "failure", Failure);
+            return members;
+        }
+    }
+
+    /// <summary>Carte présente ; aussi le contenu de l'évènement card.</summary>
     public sealed class Card : IJsonModel
     {
         public string CardId { get; set; }
         public string Reader { get; set; }
         public string Kind { get; set; }
         public Situation Situation { get; set; }
+        public ProfessionalCard Professional { get; set; }
 
         internal static Card FromJson(object value)
         {
@@ -3834,6 +3955,7 @@ namespace Vaguemestre
                 Reader = Get.Needed<string>(members, "reader", Get.Text),
                 Kind = Get.Maybe<string>(members, "kind", Get.Text),
                 Situation = Get.Maybe<Situation>(members, "situation", global::Vaguemestre.Situation.FromJson),
+                Professional = Get.Maybe<ProfessionalCard>(members, "professional", global::Vaguemestre.ProfessionalCard.FromJson),
             };
         }
 
@@ -3844,6 +3966,33 @@ namespace Vaguemestre
             Get.Put(members, "reader", Reader);
             Get.Put(members, "kind", Kind);
             Get.Put(members, "situation", Situation);
+            Get.Put(members, "professional", Professional);
+            return members;
+        }
+    }
+
+    /// <summary>Code demandé sur le poste.</summary>
+    public sealed class CardLogin : IJsonModel
+    {
+        public string CardId { get; set; }
+        /// <summary>L'évènement card qui porte ce numéro dit comment cela finit.</summary>
+        public long Attempt { get; set; }
+
+        internal static CardLogin FromJson(object value)
+        {
+            var members = Get.Members(value, "CardLogin");
+            return new CardLogin
+            {
+                CardId = Get.Needed<string>(members, "card_id", Get.Text),
+                Attempt = Get.Needed<long>(members, "attempt", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "card_id", CardId);
+            Get.Put(members, "attempt", Attempt);
             return members;
         }
     }

@@ -62,7 +62,8 @@ export type StreamItem =
   | { event: "snapshot"; content: Snapshot; resumeAfter: number | null }
   | { event: "change"; content: Change; resumeAfter: number | null }
   | { event: "resync"; content: Resync; resumeAfter: number | null }
-  | { event: "readers"; content: Readers; resumeAfter: number | null };
+  | { event: "readers"; content: Readers; resumeAfter: number | null }
+  | { event: "card"; content: Card; resumeAfter: number | null };
 
 /** Adresse de l'agent de cet utilisateur. */
 export function defaultAddress(environment?: Record<string, string | undefined>): string;
@@ -152,8 +153,12 @@ export class VaguemestreClient {
   closeSession(query: { national_id: string }, options?: CallOptions): Promise<void>;
   /** Lecteurs de ce poste, et ce qui empêche de les voir. */
   listReaders(options?: CallOptions): Promise<Readers>;
-  /** Cartes présentes dans les lecteurs. */
+  /** Cartes présentes dans les lecteurs (titulaire d'une carte de professionnel : droit control ou admin). */
   listCards(options?: CallOptions): Promise<CardList>;
+  /** Demander sur le poste le code d'une carte de professionnel ; l'évènement card dit comment cela finit. */
+  logInCard(cardId: string, options?: CallOptions): Promise<CardLogin>;
+  /** Fermer la session d'une carte de professionnel. */
+  logOutCard(cardId: string, options?: CallOptions): Promise<void>;
   /** Lire les bénéficiaires d'une carte Vitale présente. */
   readBeneficiaries(cardId: string, options?: CallOptions): Promise<Beneficiaries>;
   /** Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity). */
@@ -1027,12 +1032,56 @@ export interface Readers {
   readers: Array<Reader>;
 }
 
-/** Carte présente. */
+/** Titulaire d'une carte de professionnel, tel que ses certificats le disent. */
+export interface CardHolder {
+  /** PS_IdNat. */
+  national_id: string;
+  family_name: string;
+  given_name: string | null;
+  /** Profession en clair. */
+  title: string | null;
+  /** Code TRE_G15. */
+  profession: number | null;
+  /** SMxx et semblables. */
+  specialty: string | null;
+  category: "cps" | "cpf" | "cpe" | "cpa" | (string & {});
+  /** Carte de test : jamais pour un vrai patient. */
+  is_test: boolean;
+  valid_from: string;
+  valid_until: string;
+  /** Essais restants du code. */
+  pin: "unknown" | "ok" | "low" | "last_try" | "blocked" | (string & {});
+}
+
+/** Ce qui est connu d'une carte de professionnel, et où en est son code. */
+export interface ProfessionalCard {
+  holder: CardHolder | null;
+  /** Titulaire connu, non montré à ce logiciel. */
+  withheld: boolean;
+  unread: Situation | null;
+  expiry: "none" | "in_60_days" | "in_30_days" | "in_7_days" | "expired" | "not_yet" | (string & {}) | null;
+  /** Jours jusqu'au dernier jour de validité. */
+  days_left: number | null;
+  session: "closed" | "asking" | "open" | (string & {});
+  /** Numéro de la dernière demande de code ; 0 : aucune. */
+  attempt: number;
+  failure: Situation | null;
+}
+
+/** Carte présente ; aussi le contenu de l'évènement card. */
 export interface Card {
   card_id: string;
   reader: string;
   kind: "cps3" | "cps3_contactless" | "cps4" | "vitale1" | "vitale2" | "unknown" | (string & {}) | null;
   situation: Situation | null;
+  professional: ProfessionalCard | null;
+}
+
+/** Code demandé sur le poste. */
+export interface CardLogin {
+  card_id: string;
+  /** L'évènement card qui porte ce numéro dit comment cela finit. */
+  attempt: number;
 }
 
 /** Cartes présentes. */

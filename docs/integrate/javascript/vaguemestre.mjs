@@ -398,9 +398,19 @@ export class VaguemestreClient {
     return this.#call(ROUTES.listReaders, {}, options);
   }
 
-  /** Cartes présentes dans les lecteurs. */
+  /** Cartes présentes dans les lecteurs (titulaire d'une carte de professionnel : droit control ou admin). */
   listCards(options = {}) {
     return this.#call(ROUTES.listCards, {}, options);
+  }
+
+  /** Demander sur le poste le code d'une carte de professionnel ; l'évènement card dit comment cela finit. */
+  logInCard(cardId, options = {}) {
+    return this.#call(ROUTES.logInCard, { path: { card_id: cardId } }, options);
+  }
+
+  /** Fermer la session d'une carte de professionnel. */
+  logOutCard(cardId, options = {}) {
+    return this.#call(ROUTES.logOutCard, { path: { card_id: cardId } }, options);
   }
 
   /** Lire les bénéficiaires d'une carte Vitale présente. */
@@ -582,7 +592,7 @@ async function collect(response) {
   return Buffer.concat(pieces);
 }
 
-const EVENTS = ["snapshot", "change", "resync", "readers"];
+const EVENTS = ["snapshot", "change", "resync", "readers", "card"];
 const ROUTES = {
   getHealth: { name: "getHealth", method: "GET", path: "/v1/health", statuses: [200], answer: "model", repeatable: true },
   getOpenApi: { name: "getOpenApi", method: "GET", path: "/v1/openapi.json", statuses: [200], answer: "json", repeatable: true },
@@ -620,6 +630,8 @@ const ROUTES = {
   closeSession: { name: "closeSession", method: "DELETE", path: "/v1/session", statuses: [204], answer: "nothing", actor: true },
   listReaders: { name: "listReaders", method: "GET", path: "/v1/readers", statuses: [200], answer: "model", repeatable: true },
   listCards: { name: "listCards", method: "GET", path: "/v1/cards", statuses: [200], answer: "model", repeatable: true },
+  logInCard: { name: "logInCard", method: "POST", path: "/v1/cards/{card_id}/login", statuses: [202], answer: "model", actor: true },
+  logOutCard: { name: "logOutCard", method: "POST", path: "/v1/cards/{card_id}/logout", statuses: [204], answer: "nothing", actor: true },
   readBeneficiaries: { name: "readBeneficiaries", method: "POST", path: "/v1/cards/{card_id}/beneficiaries", statuses: [200], answer: "model", actor: true },
   scan: { name: "scan", method: "POST", path: "/v1/scans", statuses: [200], answer: "model" },
   erasePatient: { name: "erasePatient", method: "POST", path: "/v1/patients/erasure", statuses: [200], answer: "model", actor: true },
