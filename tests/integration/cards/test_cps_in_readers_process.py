@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 
@@ -18,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from vaguemestre_agent.adapters.readers.cardkeys import SupervisedCardKeys
 from vaguemestre_agent.adapters.readers.port import SupervisedReaders
 from vaguemestre_agent.adapters.system.clock import SystemClock
-from vaguemestre_cardkit.soft_cards import CardBench
+from vaguemestre_cardkit.soft_cards import EXPIRED, CardBench
 from vaguemestre_core.cards import CardTrouble, Insertion, Situation
-from vaguemestre_core.cps import CpsError, CpsSituation
+from vaguemestre_core.cps import CpsError, CpsSituation, ExpiryNotice
 from vaguemestre_core.cpspin import PinState
 from vaguemestre_core.errors import InvalidInput, ServiceError
 from vaguemestre_core.readerports import ProcessState, ReadersPlaces, ReadersSettings, ReadersSource
@@ -83,8 +84,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(bench: CardBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    async with running_desk(bench, tmp_path, monkeypatch) as running:
+async def desk(present_bench: CardBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    async with running_desk(present_bench, tmp_path, monkeypatch) as running:
         yield running
 
 
@@ -164,17 +165,28 @@ async def test_an_employees_card_tells_its_structure(desk: Desk) -> None:
     await asyncio.to_thread(card.remove)
 
 
-async def test_a_wrong_pin_costs_one_try_and_opens_nothing(desk: Desk, bench: CardBench) -> None:
+async def test_a_wrong_pin_costs_one_try_and_opens_nothing(desk: Desk, present_bench: CardBench) -> None:
     card, stay = await desk.insert(doctors())
     with pytest.raises(CpsError) as wrong:
         await desk.log_in(stay, "0000")
     assert wrong.value.situation is CpsSituation.PIN_WRONG
-    assert bench.soft.tries(f"CPS3v3-{DOCTOR.number}") == 2
+    assert present_bench.soft.tries(f"CPS3v3-{DOCTOR.number}") == 2
     assert (await desk.readers.read_holder(stay)).pin is PinState.LOW
     with pytest.raises(CpsError) as closed:
         await desk.log_in(stay, "")
     assert closed.value.situation is CpsSituation.PIN_CANCELLED
     assert desk.keys.open_cards() == ()
+    await asyncio.to_thread(card.remove)
+
+
+async def test_an_expired_card_is_shown_and_its_pin_is_not_asked_for(desk: Desk) -> None:
+    card, stay = await desk.insert(doctors(EXPIRED))
+    holder = await desk.readers.read_holder(stay)
+    assert holder.validity.notice(datetime.now(UTC)) is ExpiryNotice.EXPIRED
+    with pytest.raises(CpsError) as error:
+        await desk.log_in(stay)
+    assert error.value.situation is CpsSituation.CPS_EXPIRED
+    assert not desk.pins.with_suffix(".asked").exists()
     await asyncio.to_thread(card.remove)
 
 

@@ -32,8 +32,13 @@ class CardBench:
         return module
 
 
-def make_bench(folder: Path) -> CardBench:
-    """Make every kind of card below ``folder``; skips, with the reason, where something is missing."""
+def make_bench(folder: Path, now: datetime = NOW) -> CardBench:
+    """Make every kind of card below ``folder``; skips, with the reason, where something is missing.
+
+    Args:
+        folder: everything is below it.
+        now: when the cards are used: the present for a whole process, which asks its own clock.
+    """
     pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
     try:
         soft = open_soft_cards(folder)
@@ -41,10 +46,10 @@ def make_bench(folder: Path) -> CardBench:
         pytest.skip(f"{missing} is not installed")
     if not soft.locks:
         pytest.skip("no C compiler: SoftHSM2 alone does not behave like a card")
-    begin = NOW - timedelta(days=700)
-    authority = CardAuthority(begin, ends_at=LATER)
+    begin, later = now - timedelta(days=700), now + (LATER - NOW)
+    authority = CardAuthority(begin, ends_at=later)
     for person in CARDS:
-        soft.insert(person, authority, begins_at=begin, ends_at=LATER)
-    soft.insert(EXPIRED, authority, begins_at=begin, ends_at=NOW - timedelta(days=1))
-    soft.insert_contactless(DOCTOR, authority, begins_at=begin, ends_at=LATER)
+        soft.insert(person, authority, begins_at=begin, ends_at=later)
+    soft.insert(EXPIRED, authority, begins_at=begin, ends_at=now - timedelta(days=1))
+    soft.insert_contactless(DOCTOR, authority, begins_at=begin, ends_at=later)
     return CardBench(soft=soft, authority=authority)

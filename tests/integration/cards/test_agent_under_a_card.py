@@ -1,0 +1,182 @@
+"""A whole agent, its readers process and a card: what waits leaves under the card, and nothing more once it is out.
+
+Real: the agent, the readers process, its TLS, PKCS#11 over SoftHSM2, the sandbox's direct door. The card is virtual,
+and the person who types is a file (``typed_pins``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from vaguemestre_agent.composition import running_agent
+from vaguemestre_agent.parts import Parts
+from vaguemestre_agent.paths import AgentPaths, agent_paths
+from vaguemestre_agent.practice.documents import metadata, tiny_pdf
+from vaguemestre_agent.settings import AgentSettings, KeyStoreKind, ServiceSettings, Settings
+from vaguemestre_api import wire, wire_readers
+from vaguemestre_api.client import Client, Credentials, DocumentBody
+from vaguemestre_api.failures import ApiProblem
+from vaguemestre_cardkit.soft_cards import CardBench
+from vaguemestre_core.readerports import ReadersSettings, ReadersSource
+from vaguemestre_sandbox.cards.cps import VirtualCps
+from vaguemestre_sandbox.cards.cpspki import DOCTOR
+from vaguemestre_sandbox.cards.vpcd import InsertedCard
+from vaguemestre_sandbox.sandbox import Sandbox
+from vaguemestre_sandbox.settings import SandboxConfig
+from vaguemestre_testkit import typed_pins
+from vaguemestre_testkit.sendings import PRODUCT
+
+COMMAND = (sys.executable, str(Path(typed_pins.__file__)))
+T = TypeVar("T")
+ACTOR = wire.Actor(user="sec-1", role="secretaire")
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workstation:
+    """An agent with one reader, and the DMP it reaches with a card only."""
+
+    lgc: Client
+    sandbox: Sandbox
+    port: int
+    pins: Path
+    home: Path
+
+    async def deposit(self, ref: str) -> str:
+        body = DocumentBody(metadata=metadata(ref), body=tiny_pdf(ref), media_type="application/pdf")
+        order_id = (await self.lgc.put_document(ref, body)).order.order_id
+        await self.order(order_id, lambda order: order.state != "preparing")
+        await self.lgc.send_now(order_id)
+        return order_id
+
+    async def order(self, order_id: str, holds: Callable[[wire.Order], bool]) -> wire.Order:
+        return await until(lambda: self.lgc.order(order_id), holds)
+
+    async def put_in(self) -> InsertedCard:
+        return await asyncio.to_thread(InsertedCard.insert, VirtualCps(person=DOCTOR), port=self.port)
+
+    async def card(self, holds: Callable[[wire_readers.ProfessionalCard], bool]) -> wire_readers.Card:
+        def fits(cards: tuple[wire_readers.Card, ...]) -> bool:
+            return any(card.professional is not None and holds(card.professional) for card in cards)
+
+        [card] = await until(self.lgc.cards, fits)
+        return card
+
+    async def log_in(self, card_id: str, typed: str) -> wire_readers.ProfessionalCard:
+        self.pins.write_text(f"{typed}\n", "ascii")
+        asked = await self.lgc.log_in_card(card_id)
+        card = await self.card(lambda one: one.attempt == asked.attempt and one.session != "asking")
+        assert card.professional is not None
+        return card.professional
+
+
+async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds(found := await ask()):  # noqa: ASYNC110 - what a program sees
+            await asyncio.sleep(0.05)  # the API is asked as a program asks it
+        return found
+
+
+async def paired(paths: AgentPaths) -> Credentials:
+    async with asyncio.timeout(PATIENCE_S):
+        while not paths.first_code.exists():  # noqa: ASYNC110 - a file gives no event
+            await asyncio.sleep(0.02)
+    product = wire.Product(
+        lps_name=PRODUCT.lps_name,
+        lps_version=PRODUCT.lps_version,
+        lps_id=PRODUCT.lps_id,
+        homologation_id=PRODUCT.homologation_id,
+        proxy_client_id=PRODUCT.proxy_client_id,
+        oid_root=PRODUCT.oid_root,
+    )
+    async with Client(paths.endpoint, None) as stranger:
+        new = await stranger.pair(paths.first_code.read_text("ascii").strip(), "LGC Essai", product)
+    return Credentials(client_id=new.client.client_id, secret=new.secret)
+
+
+@asynccontextmanager
+async def a_workstation(folder: Path, bench: CardBench, pins: Path) -> AsyncIterator[Workstation]:
+    with contextlib.closing(socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    cards = folder / "cards.pem"
+    cards.write_bytes(bench.authority.certificate.public_bytes(Encoding.PEM))
+    async with Sandbox.start(SandboxConfig(state_dir=folder / "sandbox", card_authority=cards)) as sandbox:
+        settings = Settings(
+            agent=AgentSettings(key_store=KeyStoreKind.FILE, station="POSTE-1"),
+            services=ServiceSettings(
+                profile="sandbox",
+                direct_url=sandbox.addresses.direct,
+                ca_file=str(sandbox.pki.authority.certificate_path),
+            ),
+            readers=ReadersSettings(
+                source=ReadersSource.VIRTUAL,
+                virtual_ports=str(port),
+                pkcs11_module=str(bench.soft.module),
+                silent_s=5.0,
+            ),
+        )
+        home = folder / "home"
+        paths = agent_paths({"VAGUEMESTRE_HOME": str(home)})
+        async with (
+            running_agent(settings, paths, Parts(readers=COMMAND)),
+            Client(paths.endpoint, await paired(paths), actor=ACTOR) as lgc,
+        ):
+            await until(lgc.readers, lambda found: bool(found.readers))
+            yield Workstation(lgc=lgc, sandbox=sandbox, port=port, pins=pins, home=home)
+
+
+@pytest.mark.req("SC.DMP/ALI/PROG.06")
+async def test_what_waits_leaves_under_the_card_and_nothing_more_once_it_is_out(
+    tmp_path: Path, present_bench: CardBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = tmp_path / "pins"
+    pins.write_text("", "ascii")
+    monkeypatch.setenv("VAGUEMESTRE_TEST_PINS", str(pins))
+    async with a_workstation(tmp_path, present_bench, pins) as station:
+        first = await station.deposit("cr-1")
+        await station.order(first, lambda order: order.waiting == "auth")
+
+        card = await station.put_in()
+        shown = await station.card(lambda one: one.holder is not None)
+        assert shown.professional is not None
+        holder = shown.professional.holder
+        assert holder is not None
+        assert (holder.national_id, holder.category, holder.is_test) == (DOCTOR.identifier, "cps", True)
+        assert (shown.professional.session, shown.professional.expiry) == ("closed", "none")
+        assert await station.lgc.session() == ()
+
+        wrong = await station.log_in(shown.card_id, "0000")
+        assert wrong.failure is not None
+        assert (wrong.session, wrong.failure.code) == ("closed", "PIN_WRONG")
+        right = await station.log_in(shown.card_id, "1234")
+        assert (right.session, right.failure) == ("open", None)
+        await station.order(first, lambda order: order.state == "sent")
+        assert [item.means for item in await station.lgc.session()] == ["cps"]
+
+        await asyncio.to_thread(card.remove)
+        await until(station.lgc.session, lambda found: found == ())
+        second = await station.deposit("cr-2")
+        await station.order(second, lambda order: order.waiting == "auth")
+        with pytest.raises(ApiProblem) as over:
+            await station.lgc.log_in_card(shown.card_id)
+        assert over.value.code == "CARD_STAY_OVER"
+        assert station.sandbox.ledger.verdict().complete_bodies == 1
+        lines = (await station.lgc.ledger(limit=1000)).lines
+    assert [line.kind for line in lines if line.kind.startswith("authority.")] == [
+        "authority.opened",
+        "authority.ended",
+    ]
+    assert pins.with_suffix(".asked").read_text("utf-8").splitlines() == ["LGC Essai|ok", "LGC Essai|low"]
+    assert not [line for line in lines if DOCTOR.number[:8] in str(line)]
