@@ -10,7 +10,7 @@ from vaguemestre_agent.localapi.refusals import RequestInvalid
 from vaguemestre_api import openapi, wire_readers
 from vaguemestre_api.codec import from_json
 from vaguemestre_api.jsontypes import parse_object
-from vaguemestre_api.messages import message
+from vaguemestre_api.messages import fill, message
 from vaguemestre_core.scans import BoxScan, InsScan, OpaqueScan, ScanKind
 
 
@@ -137,7 +137,8 @@ def _situation(code: str | None) -> wire_readers.Situation | None:
     if code is None:
         return None
     said = message(code)
-    return wire_readers.Situation(code=code, title=said.title, action=said.action)
+    # What the sentence could name is not kept: a question mark stands for it.
+    return wire_readers.Situation(code=code, title=fill(said.title, {}), action=fill(said.action, {}))
 
 
 def _code(item: asked.SeenCode) -> wire_readers.Code:
