@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.client_calls import Calls
-from vaguemestre_api.jsontypes import dump_json
+from vaguemestre_api.jsontypes import Json, dump_json
 from vaguemestre_api.multipart import Part, write_form
 
 
@@ -30,6 +30,14 @@ class ReaderCalls(Calls):
     async def beneficiaries(self, card_id: str, *, actor: wire.Actor | None = None) -> wire_readers.Beneficiaries:
         """Read the carte Vitale whose stay that is, now."""
         return await self._read("readBeneficiaries", wire_readers.Beneficiaries, path={"card_id": card_id}, actor=actor)
+
+    async def confirm_beneficiary(
+        self, card_id: str, reading: str, position: int, *, actor: wire.Actor | None = None
+    ) -> wire_readers.Beneficiary:
+        """Return the person chosen on a reading, when the card now in is that one with the same content."""
+        body: Json = {"reading": reading, "position": position}
+        path = {"card_id": card_id}
+        return await self._read("confirmBeneficiary", wire_readers.Beneficiary, path=path, body=body, actor=actor)
 
     async def scan(self, content: bytes, media_type: str, *, expected: str | None = None) -> wire_readers.Scan:
         """Return the codes of an image, a PDF, or a code given as text."""

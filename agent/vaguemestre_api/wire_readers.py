@@ -110,10 +110,19 @@ class Beneficiary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beneficiaries:
-    """The persons of the card whose stay this is."""
+    """The persons of the card whose stay this is; ``reading`` confirms a choice made among them."""
 
     card_id: str
+    reading: str
     beneficiaries: tuple[Beneficiary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeneficiaryChoice:
+    """Who was chosen on a reading."""
+
+    reading: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,18 @@ class ReadersPlaces:
     authorities: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPersons:
+    """The persons of one reading of a carte Vitale.
+
+    Attributes:
+        reading: names this reading while the readers process lives, to confirm a choice made on it.
+    """
+
+    reading: str
+    people: tuple[CardPerson, ...] = field(repr=False)
+
+
 class ReadersPort(Protocol):
     """The readers process. Every call fails at once with CardTrouble READERS_PROCESS_DOWN while it is away."""
 
@@ -162,8 +174,11 @@ class ReadersPort(Protocol):
     def listen(self, listener: Callable[[ReadersPicture], None]) -> Callable[[], None]:
         """Call the listener on the loop after each change; return the function that stops it."""
 
-    async def read_vitale(self, stay: Insertion) -> tuple[CardPerson, ...]:
+    async def read_vitale(self, stay: Insertion) -> CardPersons:
         """Read the persons of a carte Vitale. Raises CardTrouble: CARD_CHANGED when that stay is over, and others."""
+
+    async def confirm_vitale(self, stay: Insertion, reading: str, position: int) -> CardPerson:
+        """Read the card again and return the person chosen. Raises CardTrouble: CARD_CHANGED for another card."""
 
     async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
         """Read the codes of an image or a PDF. Raises CardTrouble, InvalidInput, UnexpectedError."""
@@ -196,7 +211,11 @@ class ReadersOff:
         """Never call."""
         return lambda: None
 
-    async def read_vitale(self, stay: Insertion) -> tuple[CardPerson, ...]:
+    async def read_vitale(self, stay: Insertion) -> CardPersons:
+        """Refuse: READERS_OFF."""
+        raise InvalidInput("READERS_OFF")
+
+    async def confirm_vitale(self, stay: Insertion, reading: str, position: int) -> CardPerson:
         """Refuse: READERS_OFF."""
         raise InvalidInput("READERS_OFF")
 

@@ -99,6 +99,12 @@ async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: 
         ]
         assert [item.is_lunar for item in read.beneficiaries] == [False, False, True]
 
+        again = await life.lgc.confirm_beneficiary(listed.card_id, read.reading, 1)
+        assert again == read.beneficiaries[1]
+        with pytest.raises(ApiProblem) as nobody:
+            await life.lgc.confirm_beneficiary(listed.card_id, read.reading, len(FAMILY))
+        assert nobody.value.code == "VITALE_BENEFICIARY_INVALID"
+
         await asyncio.to_thread(card.remove)
         await seen(life, is_empty)
         other = Vitale2Card(written_files(OTHER_FAMILY))
@@ -107,7 +113,12 @@ async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: 
         with pytest.raises(ApiProblem) as over:
             await life.lgc.beneficiaries(listed.card_id)
         assert over.value.code == "CARD_STAY_OVER"
-        assert found.readers[0].card_id != listed.card_id
+        swapped = found.readers[0].card_id
+        assert swapped is not None
+        assert swapped != listed.card_id
+        with pytest.raises(ApiProblem) as changed:
+            await life.lgc.confirm_beneficiary(swapped, read.reading, 1)
+        assert changed.value.code == "CARD_CHANGED"
         lines = (await life.lgc.ledger(limit=1000)).lines
         assert not [line for line in lines if "FICTIF" in str(line) or "card" in line.kind]
         await asyncio.to_thread(card.remove)

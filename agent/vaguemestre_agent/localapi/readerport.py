@@ -13,6 +13,7 @@ from vaguemestre_agent.services.readers import SeenReader as SeenReader
 from vaguemestre_agent.services.readers import SeenReaders as SeenReaders
 from vaguemestre_core.cardholders import HolderCard as HolderCard
 from vaguemestre_core.readerports import CardPerson as CardPerson
+from vaguemestre_core.readerports import CardPersons as CardPersons
 from vaguemestre_core.records import Client
 from vaguemestre_core.scans import ScanKind
 
@@ -35,8 +36,11 @@ class ReaderBackend(Protocol):
     async def log_out(self, card_id: str) -> None:
         """Close a card's session; raise NotFound CARD_STAY_OVER, Conflict, CardTrouble."""
 
-    async def read_vitale(self, card_id: str) -> tuple[CardPerson, ...]:
+    async def read_vitale(self, card_id: str) -> CardPersons:
         """Return the persons of a Vitale; raise NotFound CARD_STAY_OVER, CardTrouble."""
+
+    async def confirm_vitale(self, card_id: str, reading: str, position: int) -> CardPerson:
+        """Return the person chosen on a reading, read again; raise NotFound, CardTrouble, InvalidInput."""
 
     async def scan(self, client: Client, content: bytes, media_type: str, expected: ScanKind | None) -> SeenCodes:
         """Return the codes of an image, a PDF or a text; what the client may not see is withheld."""

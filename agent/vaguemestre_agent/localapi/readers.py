@@ -82,9 +82,16 @@ def _holder(holder: asked.HolderCard) -> wire_readers.CardHolder:
 async def read_beneficiaries(call: Call) -> Answer:
     """Read a carte Vitale."""
     card_id = call.path["card_id"]
-    people = await call.backend.readers.read_vitale(card_id)
-    content = wire_readers.Beneficiaries(card_id=card_id, beneficiaries=tuple(_beneficiary(item) for item in people))
-    return Answer(content=content)
+    read = await call.backend.readers.read_vitale(card_id)
+    people = tuple(_beneficiary(item) for item in read.people)
+    return Answer(content=wire_readers.Beneficiaries(card_id=card_id, reading=read.reading, beneficiaries=people))
+
+
+async def confirm_beneficiary(call: Call) -> Answer:
+    """Read the card again and tell the person chosen."""
+    request = from_json(wire_readers.BeneficiaryChoice, call.body)
+    person = await call.backend.readers.confirm_vitale(call.path["card_id"], request.reading, request.position)
+    return Answer(content=_beneficiary(person))
 
 
 def _beneficiary(item: asked.CardPerson) -> wire_readers.Beneficiary:

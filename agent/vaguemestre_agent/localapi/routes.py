@@ -107,6 +107,7 @@ TABLE: Final[Sequence[tuple[str, str, Scope | None, str, Handler | None]]] = (
     ("POST", "/v1/cards/{card_id}/login", _C, "logInCard", readers.log_in_card),
     ("POST", "/v1/cards/{card_id}/logout", _C, "logOutCard", readers.log_out_card),
     ("POST", "/v1/cards/{card_id}/beneficiaries", _I, "readBeneficiaries", readers.read_beneficiaries),
+    ("POST", "/v1/cards/{card_id}/beneficiaries/confirm", _I, "confirmBeneficiary", readers.confirm_beneficiary),
     ("POST", "/v1/scans", _R, "scan", readers.scan),
     ("POST", "/v1/patients/erasure", _A, "erasePatient", keeping.erase_patient),
     ("GET", "/v1/backups", _A, "listBackups", keeping.list_backups),

@@ -15,7 +15,7 @@ from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_core.cards import CardReader, CardTrouble, Insertion, ReaderState, Situation
 from vaguemestre_core.errors import InvalidInput, NotFound
 from vaguemestre_core.ports import ClockPort, RandomPort
-from vaguemestre_core.readerports import CardPerson, ProcessState, ReadersPicture, ReadersPort
+from vaguemestre_core.readerports import CardPerson, CardPersons, ProcessState, ReadersPicture, ReadersPort
 from vaguemestre_core.records import Client, Scope
 from vaguemestre_core.redaction import SecretBytes
 from vaguemestre_core.scans import RawScan, Scan, ScanKind, ScanSource
@@ -161,7 +161,7 @@ class ReadersService:
         """Close a card's session. Raises NotFound CARD_STAY_OVER, Conflict CARD_NOT_PROFESSIONAL, CardTrouble."""
         await self._professionals.log_out(self._stay(card_id))
 
-    async def read_vitale(self, card_id: str) -> tuple[CardPerson, ...]:
+    async def read_vitale(self, card_id: str) -> CardPersons:
         """Return the persons of the Vitale whose stay that is; each call reads the card anew.
 
         Raises:
@@ -169,6 +169,16 @@ class ReadersService:
             CardTrouble: what the card or its reader says.
         """
         return await self._port.read_vitale(self._stay(card_id))
+
+    async def confirm_vitale(self, card_id: str, reading: str, position: int) -> CardPerson:
+        """Return the person chosen on an earlier reading, from a new one of the card whose stay that is now.
+
+        Raises:
+            NotFound: CARD_STAY_OVER.
+            CardTrouble: CARD_CHANGED: it is another card, or its content changed; and what the card says.
+            InvalidInput: VITALE_BENEFICIARY_INVALID.
+        """
+        return await self._port.confirm_vitale(self._stay(card_id), reading, position)
 
     async def scan(self, client: Client, content: bytes, media_type: str, expected: ScanKind | None) -> SeenCodes:
         """Return the codes of an image or a PDF, or what a code given as text says.

@@ -684,6 +684,12 @@ namespace Vaguemestre
             return Beneficiaries.FromJson(Ask(Routes.ReadBeneficiaries, new Call().InPath("card_id", cardId), options));
         }
 
+        /// <summary>Confirmer un bénéficiaire choisi : la carte présente est relue et doit être la même.</summary>
+        public Beneficiary ConfirmBeneficiary(string cardId, BeneficiaryChoice request, CallOptions options = null)
+        {
+            return Beneficiary.FromJson(Ask(Routes.ConfirmBeneficiary, new Call().InPath("card_id", cardId).With(request), options));
+        }
+
         /// <summary>Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity).</summary>
         public Scan Scan(object metadata, FilePart body, CallOptions options = null)
         {
@@ -767,6 +773,7 @@ namespace Vaguemestre
             internal static readonly Route LogInCard = new Route { Name = "logInCard", Method = "POST", Path = "/v1/cards/{card_id}/login", Statuses = new[] { 202 }, HasActor = true };
             internal static readonly Route LogOutCard = new Route { Name = "logOutCard", Method = "POST", Path = "/v1/cards/{card_id}/logout", Statuses = new[] { 204 }, HasActor = true };
             internal static readonly Route ReadBeneficiaries = new Route { Name = "readBeneficiaries", Method = "POST", Path = "/v1/cards/{card_id}/beneficiaries", Statuses = new[] { 200 }, HasActor = true };
+            internal static readonly Route ConfirmBeneficiary = new Route { Name = "confirmBeneficiary", Method = "POST", Path = "/v1/cards/{card_id}/beneficiaries/confirm", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route Scan = new Route { Name = "scan", Method = "POST", Path = "/v1/scans", Statuses = new[] { 200 } };
             internal static readonly Route ErasePatient = new Route { Name = "erasePatient", Method = "POST", Path = "/v1/patients/erasure", Statuses = new[] { 200 }, HasActor = true };
             internal static readonly Route ListBackups = new Route { Name = "listBackups", Method = "GET", Path = "/v1/backups", Statuses = new[] { 200 }, IsRepeatable = true };
@@ -4209,6 +4216,8 @@ namespace Vaguemestre
     public sealed class Beneficiaries : IJsonModel
     {
         public string CardId { get; set; }
+        /// <summary>Nom de cette lecture, pour confirmer plus tard qui y fut choisi.</summary>
+        public string Reading { get; set; }
         public List<Beneficiary> BeneficiariesValue { get; set; }
 
         internal static Beneficiaries FromJson(object value)
@@ -4217,6 +4226,7 @@ namespace Vaguemestre
             return new Beneficiaries
             {
                 CardId = Get.Needed<string>(members, "card_id", Get.Text),
+                Reading = Get.Needed<string>(members, "reading", Get.Text),
                 BeneficiariesValue = Get.Needed<List<Beneficiary>>(members, "beneficiaries", v => Get.Items<Beneficiary>(v, global::Vaguemestre.Beneficiary.FromJson)),
             };
         }
@@ -4225,7 +4235,33 @@ namespace Vaguemestre
         {
             var members = new Dictionary<string, object>();
             Get.Put(members, "card_id", CardId);
+            Get.Put(members, "reading", Reading);
             Get.Put(members, "beneficiaries", BeneficiariesValue);
+            return members;
+        }
+    }
+
+    /// <summary>Personne choisie sur une lecture.</summary>
+    public sealed class BeneficiaryChoice : IJsonModel
+    {
+        public string Reading { get; set; }
+        public long Position { get; set; }
+
+        internal static BeneficiaryChoice FromJson(object value)
+        {
+            var members = Get.Members(value, "BeneficiaryChoice");
+            return new BeneficiaryChoice
+            {
+                Reading = Get.Needed<string>(members, "reading", Get.Text),
+                Position = Get.Needed<long>(members, "position", Get.Integer),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "reading", Reading);
+            Get.Put(members, "position", Position);
             return members;
         }
     }

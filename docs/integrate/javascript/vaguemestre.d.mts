@@ -161,6 +161,8 @@ export class VaguemestreClient {
   logOutCard(cardId: string, options?: CallOptions): Promise<void>;
   /** Lire les bénéficiaires d'une carte Vitale présente. */
   readBeneficiaries(cardId: string, options?: CallOptions): Promise<Beneficiaries>;
+  /** Confirmer un bénéficiaire choisi : la carte présente est relue et doit être la même. */
+  confirmBeneficiary(cardId: string, request: BeneficiaryChoice, options?: CallOptions): Promise<Beneficiary>;
   /** Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity). */
   scan(form: { metadata: ScanRequest; body: FilePart }, options?: CallOptions): Promise<Scan>;
   /** Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne. */
@@ -1145,7 +1147,15 @@ export interface Beneficiary {
 /** Personnes de la carte dont c'est le séjour. */
 export interface Beneficiaries {
   card_id: string;
+  /** Nom de cette lecture, pour confirmer plus tard qui y fut choisi. */
+  reading: string;
   beneficiaries: Array<Beneficiary>;
+}
+
+/** Personne choisie sur une lecture. */
+export interface BeneficiaryChoice {
+  reading: string;
+  position: number;
 }
 
 /** Traits d'un code INS lu ; jamais une identité vérifiée. */

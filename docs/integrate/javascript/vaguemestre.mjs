@@ -418,6 +418,11 @@ export class VaguemestreClient {
     return this.#call(ROUTES.readBeneficiaries, { path: { card_id: cardId } }, options);
   }
 
+  /** Confirmer un bénéficiaire choisi : la carte présente est relue et doit être la même. */
+  confirmBeneficiary(cardId, request, options = {}) {
+    return this.#call(ROUTES.confirmBeneficiary, { path: { card_id: cardId }, request }, options);
+  }
+
   /** Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity). */
   scan(form, options = {}) {
     return this.#call(ROUTES.scan, { form: [["metadata", "json", form.metadata], ["body", "binary", form.body]] }, options);
@@ -633,6 +638,7 @@ const ROUTES = {
   logInCard: { name: "logInCard", method: "POST", path: "/v1/cards/{card_id}/login", statuses: [202], answer: "model", actor: true },
   logOutCard: { name: "logOutCard", method: "POST", path: "/v1/cards/{card_id}/logout", statuses: [204], answer: "nothing", actor: true },
   readBeneficiaries: { name: "readBeneficiaries", method: "POST", path: "/v1/cards/{card_id}/beneficiaries", statuses: [200], answer: "model", actor: true },
+  confirmBeneficiary: { name: "confirmBeneficiary", method: "POST", path: "/v1/cards/{card_id}/beneficiaries/confirm", statuses: [200], answer: "model", actor: true },
   scan: { name: "scan", method: "POST", path: "/v1/scans", statuses: [200], answer: "model" },
   erasePatient: { name: "erasePatient", method: "POST", path: "/v1/patients/erasure", statuses: [200], answer: "model", actor: true },
   listBackups: { name: "listBackups", method: "GET", path: "/v1/backups", statuses: [200], answer: "model", repeatable: true },

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
+from typing import Final
 
-from vaguemestre_core.cards import Insertion
-from vaguemestre_core.vitale import Beneficiary, VitaleReading
+from vaguemestre_core.cards import CardTrouble, Insertion, Situation
+from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.vitale import Beneficiary, VitaleChoice, VitaleReading
 from vaguemestre_drivers.pcsc.connection import CardAccess
 from vaguemestre_drivers.pcsc.watching import CardWatch
 from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
 from vaguemestre_drivers.vitale.api_lec import ApiLec, ApiLecPlace, find_api_lec
 from vaguemestre_drivers.vitale.cards import VitaleCards
 from vaguemestre_drivers.vitale.fingerprint import FINGERPRINT_KEY_BYTES, Fingerprints
+
+_READINGS_MAX: Final = 32
+_NAME_BYTES: Final = 16
 
 
 def vitale_cards(access: CardAccess, watch: CardWatch, library: str, data_folder: str) -> VitaleCards:
@@ -28,11 +34,50 @@ def vitale_cards(access: CardAccess, watch: CardWatch, library: str, data_folder
 
 def card_verbs(cards: VitaleCards) -> Mapping[str, Verb]:
     """Return the verbs about cartes Vitale, all on one lane: one card is talked to at a time."""
+    readings = Readings()
 
     def read_vitale(asked: Asked) -> Reply:
-        return Reply(values=reading_to_json(cards.read(Insertion(asked.number("insertion")))))
+        reading = cards.read(Insertion(asked.number("insertion")))
+        return Reply(values={"reading": readings.keep(reading), **reading_to_json(reading)})
 
-    return {"read_vitale": Verb(lane="cards", act=read_vitale)}
+    def confirm_vitale(asked: Asked) -> Reply:
+        choice = readings.choice(asked.text("reading"), asked.number("position"))
+        return Reply(values=_person(cards.confirm(choice, Insertion(asked.number("insertion")))))
+
+    return {
+        "read_vitale": Verb(lane="cards", act=read_vitale),
+        "confirm_vitale": Verb(lane="cards", act=confirm_vitale),
+    }
+
+
+class Readings:
+    """The latest readings by a name drawn at random: what tells their cards apart, nothing of the persons."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[VitaleChoice, int]] = {}
+
+    def keep(self, reading: VitaleReading) -> str:
+        """Return the name of a reading; the oldest is forgotten beyond 32."""
+        while len(self._kept) >= _READINGS_MAX:
+            del self._kept[next(iter(self._kept))]
+        name = secrets.token_hex(_NAME_BYTES)
+        self._kept[name] = reading.choose(0), len(reading.beneficiaries)
+        return name
+
+    def choice(self, name: str, position: int) -> VitaleChoice:
+        """Return the choice of a person on a reading.
+
+        Raises:
+            CardTrouble: CARD_CHANGED: that reading is forgotten.
+            InvalidInput: VITALE_BENEFICIARY_INVALID: nobody is at this position.
+        """
+        kept = self._kept.get(name)
+        if kept is None:
+            raise CardTrouble(Situation.CARD_CHANGED, reason="reading")
+        choice, count = kept
+        if not 0 <= position < count:
+            raise InvalidInput("VITALE_BENEFICIARY_INVALID", field="position")
+        return replace(choice, position=position)
 
 
 def reading_to_json(reading: VitaleReading) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from vaguemestre_sandbox.cards.vpcd import InsertedCard
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import SandboxConfig
 from vaguemestre_testkit import typed_pins
+from vaguemestre_testkit.acceptance_kit import vaguemestre
 from vaguemestre_testkit.sendings import PRODUCT
 
 COMMAND = (sys.executable, str(Path(typed_pins.__file__)))
@@ -51,7 +52,7 @@ class Workstation:
     sandbox: Sandbox
     port: int
     pins: Path
-    home: Path
+    environment: Mapping[str, str]
 
     async def deposit(self, ref: str) -> str:
         body = DocumentBody(metadata=metadata(ref), body=tiny_pdf(ref), media_type="application/pdf")
@@ -127,14 +128,14 @@ async def a_workstation(folder: Path, bench: CardBench, pins: Path) -> AsyncIter
                 silent_s=5.0,
             ),
         )
-        home = folder / "home"
-        paths = agent_paths({"VAGUEMESTRE_HOME": str(home)})
-        async with (
-            running_agent(settings, paths, Parts(readers=COMMAND)),
-            Client(paths.endpoint, await paired(paths), actor=ACTOR) as lgc,
-        ):
-            await until(lgc.readers, lambda found: bool(found.readers))
-            yield Workstation(lgc=lgc, sandbox=sandbox, port=port, pins=pins, home=home)
+        environment = {"VAGUEMESTRE_HOME": str(folder / "home")}
+        paths = agent_paths(environment)
+        async with running_agent(settings, paths, Parts(readers=COMMAND)):
+            credentials = await paired(paths)
+            async with Client(paths.endpoint, credentials, actor=ACTOR) as lgc:
+                await until(lgc.readers, lambda found: bool(found.readers))
+                environment["VAGUEMESTRE_CLIENT"] = f"{credentials.client_id}:{credentials.secret}"
+                yield Workstation(lgc=lgc, sandbox=sandbox, port=port, pins=pins, environment=environment)
 
 
 @pytest.mark.req("SC.DMP/ALI/PROG.06")
@@ -160,8 +161,12 @@ async def test_what_waits_leaves_under_the_card_and_nothing_more_once_it_is_out(
         wrong = await station.log_in(shown.card_id, "0000")
         assert wrong.failure is not None
         assert (wrong.session, wrong.failure.code) == ("closed", "PIN_WRONG")
-        right = await station.log_in(shown.card_id, "1234")
-        assert (right.session, right.failure) == ("open", None)
+        pins.write_text("1234\n", "ascii")
+        status, opened = await vaguemestre(station.environment, "cards", "login", shown.card_id)
+        assert status == 0
+        professional = opened["professional"]
+        assert isinstance(professional, dict)
+        assert professional["session"] == "open"
         await station.order(first, lambda order: order.state == "sent")
         assert [item.means for item in await station.lgc.session()] == ["cps"]
 

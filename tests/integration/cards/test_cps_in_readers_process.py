@@ -195,7 +195,7 @@ async def test_the_window_closes_with_the_card_and_others_go_on_meanwhile(desk: 
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(refused(desk, stay))
         vitale, patient = await desk.insert(Vitale2Card(), slot=1)
-        assert await desk.readers.read_vitale(patient)
+        assert (await desk.readers.read_vitale(patient)).people
         assert (await desk.readers.read_holder(stay)).national_id.value == DOCTOR.identifier
         assert not asking.done()
         await asyncio.to_thread(card.remove)

@@ -20,6 +20,7 @@ from vaguemestre_core.frames import Frame
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.readerports import (
     CardPerson,
+    CardPersons,
     ProcessState,
     ReadCodes,
     ReadersPicture,
@@ -97,13 +98,22 @@ class SupervisedReaders:
         """Keep the process alive for ever. Cancellation: safe, the process ends."""
         await self._supervised.run()
 
-    async def read_vitale(self, stay: Insertion) -> tuple[CardPerson, ...]:
+    async def read_vitale(self, stay: Insertion) -> CardPersons:
         """Read the persons of a carte Vitale."""
-        answer = await self._supervised.ask("read_vitale", {"insertion": stay}, allowed_s=_READ_VITALE_S)
-        values = answer.header.get("values")
-        listed = values.get("beneficiaries") if isinstance(values, dict) else None
+        values = await self._values("read_vitale", {"insertion": stay}, allowed_s=_READ_VITALE_S)
+        listed = values.get("beneficiaries")
         try:
-            return tuple(_person(item) for item in listed) if isinstance(listed, list) else ()
+            people = tuple(_person(item) for item in listed) if isinstance(listed, list) else ()
+            return CardPersons(reading=str(values["reading"]), people=people)
+        except (KeyError, TypeError, ValueError):
+            raise UnexpectedError("READERS_BUG", error="answer") from None
+
+    async def confirm_vitale(self, stay: Insertion, reading: str, position: int) -> CardPerson:
+        """Read the card again and return the person chosen."""
+        asked = {"insertion": stay, "reading": reading, "position": position}
+        values = await self._values("confirm_vitale", asked, allowed_s=_READ_VITALE_S)
+        try:
+            return _person(values)
         except (KeyError, TypeError, ValueError):
             raise UnexpectedError("READERS_BUG", error="answer") from None
 
