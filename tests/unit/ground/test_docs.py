@@ -66,12 +66,13 @@ def test_the_readme_names_the_commands_and_ci_runs_one_of_them() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "./run demo" in readme
     assert "./run test" in readme
+    assert "VAGUEMESTRE_LAB=1" in readme
     commands = [
         line
         for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith(("#", "set "))
     ]
-    assert commands == ['cd -- "$(dirname -- "$0")/.."', 'exec ./run test "$@"']
+    assert commands == ['cd -- "$(dirname -- "$0")/.."', 'exec env VAGUEMESTRE_LAB=1 ./run test "$@"']
 
 
 def test_every_record_is_in_the_list_of_records() -> None:
