@@ -1,0 +1,113 @@
+"""A real agent over the real PC/SC service, in a namespace of its own: cards come and go, and so does the service."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from vaguemestre_api import wire_readers
+from vaguemestre_api.answers import StreamItem
+from vaguemestre_api.failures import ApiProblem
+from vaguemestre_sandbox.cards.vitale import FAMILY
+from vaguemestre_testkit import pcsclab
+from vaguemestre_testkit.acceptance_kit import Life, living
+
+REAL = {"VAGUEMESTRE_READERS__SOURCE": "pcsc", "VAGUEMESTRE_READERS__SILENT_S": "5"}
+inside = pytest.mark.skipif(not pcsclab.is_inside(), reason="run by the test outside, in a namespace of its own")
+
+
+@pytest.fixture
+def service() -> Iterator[pcsclab.PcscService]:
+    lent = pcsclab.PcscService()
+    lent.start()
+    yield lent
+    lent.close()
+
+
+async def told(
+    life: Life, holds: Callable[[wire_readers.Readers], bool], within_s: float = 20.0
+) -> wire_readers.Readers:
+    """Return the first event ``readers`` for which that holds."""
+    events: AsyncGenerator[StreamItem] = life.lgc.events()
+    async with asyncio.timeout(within_s), aclosing(events):
+        async for item in events:
+            if isinstance(item.content, wire_readers.Readers) and holds(item.content):
+                return item.content
+    raise AssertionError("the stream ended")
+
+
+def kinds(found: wire_readers.Readers) -> list[str | None]:
+    return [reader.card for reader in found.readers]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_an_agent_over_a_real_service() -> None:
+    if pcsclab.is_inside():
+        pytest.skip("already inside")
+    reason = pcsclab.why_no_lab()
+    if reason is not None:
+        pytest.skip(reason)
+    pytest.importorskip("smartcard", reason="pyscard is not installed")
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly"]
+
+    done = pcsclab.run_in_lab([*command, __file__], timeout_s=150)
+
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "2 passed" in done.stdout
+
+
+@inside
+async def test_a_vitale_comes_is_read_and_goes(tmp_path: Path, pki: Path, service: pcsclab.PcscService) -> None:
+    async with living(tmp_path, pki, session=False, extra=REAL) as life:
+        found = await told(life, lambda now: kinds(now) == [None, None])
+        assert tuple(reader.name for reader in found.readers) == pcsclab.READERS
+
+        await life.sandbox.inspection.insert_card(0, "cps3")
+        await life.sandbox.inspection.insert_card(1, "vitale2")
+        found = await told(life, lambda now: kinds(now) == ["cps3", "vitale2"])
+        card_id = found.readers[1].card_id
+        assert card_id is not None
+        read = (await life.lgc.beneficiaries(card_id)).beneficiaries
+        assert [(item.usual_name, item.nir) for item in read] == [
+            (person.usual_name, person.full_nir) for person in FAMILY
+        ]
+
+        await life.sandbox.inspection.remove_card(1)
+        await told(life, lambda now: kinds(now) == ["cps3", None])
+        with pytest.raises(ApiProblem) as over:
+            await life.lgc.beneficiaries(card_id)
+        assert over.value.code == "CARD_STAY_OVER"
+
+
+@inside
+async def test_a_service_that_is_killed_is_told_and_found_again(
+    tmp_path: Path, pki: Path, service: pcsclab.PcscService
+) -> None:
+    async with living(tmp_path, pki, session=False, extra=REAL) as life:
+        await told(life, lambda now: kinds(now) == [None, None])
+        await life.sandbox.inspection.insert_card(0, "vitale2")
+        found = await told(life, lambda now: kinds(now) == ["vitale2", None])
+        first = found.readers[0].card_id
+        assert first is not None
+
+        await asyncio.to_thread(service.kill)
+        gone = await told(life, lambda now: now.trouble is not None)
+        assert gone.trouble is not None
+        assert (gone.trouble.code, gone.readers) == ("PCSC_STOPPED", ())
+
+        await asyncio.to_thread(service.start)
+        await told(life, lambda now: kinds(now) == [None, None])
+        await life.sandbox.inspection.insert_card(0, "vitale2")
+        found = await told(life, lambda now: kinds(now) == ["vitale2", None])
+        again = found.readers[0].card_id
+        assert again not in (None, first)
+        with pytest.raises(ApiProblem) as over:
+            await life.lgc.beneficiaries(first)
+        assert over.value.code == "CARD_STAY_OVER"
+        assert len((await life.lgc.beneficiaries(str(again))).beneficiaries) == len(FAMILY)
