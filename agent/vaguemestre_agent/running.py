@@ -177,7 +177,7 @@ async def running_services(
         policy=settings.deferral,
         station=station,
     )
-    readers = ReadersService(supervised or ReadersOff(), parts.clock, parts.random)
+    readers = ReadersService(supervised or ReadersOff(), parts.clock, parts.random, settings.scanners.rules)
     unlocking = UnlockingService(spool=Spool(paths.state), sealer=sealer, store=store, clients=clients, intake=intake)
 
     def health_items() -> Sequence[HealthItem]:

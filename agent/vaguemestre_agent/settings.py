@@ -24,6 +24,7 @@ from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
 from vaguemestre_core.readerports import ReadersSettings, ReadersSource
 from vaguemestre_core.retry import RetryPolicy
+from vaguemestre_core.scannersettings import KeyboardLayout, ScannerSettings
 from vaguemestre_core.secondcopy import SecondCopySettings
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
@@ -170,6 +171,7 @@ class Settings:
     authority: AuthoritySettings = field(default_factory=AuthoritySettings)
     dropfolder: DropFolderSettings = field(default_factory=DropFolderSettings)
     readers: ReadersSettings = field(default_factory=ReadersSettings)
+    scanners: ScannerSettings = field(default_factory=ScannerSettings)
 
 
 def load_settings(config: Path, environment: Mapping[str, str]) -> Settings:
@@ -215,6 +217,7 @@ T = TypeVar(
     SecondCopySettings,
     DropFolderSettings,
     ReadersSettings,
+    ScannerSettings,
 )
 
 
@@ -252,7 +255,7 @@ def _convert(value: object, wanted: object) -> object:
         return float(str(value)) if wanted is float else int(str(value))
     if wanted is time:
         return value if isinstance(value, time) else time.fromisoformat(str(value))
-    if wanted in (DeferralMode, KeyStoreKind, Mode, PdfaMode, ReadersSource, ServiceMode):
+    if wanted in (DeferralMode, KeyboardLayout, KeyStoreKind, Mode, PdfaMode, ReadersSource, ServiceMode):
         assert isinstance(wanted, type)
         return wanted(str(value))
     if not isinstance(value, str):

@@ -25,12 +25,12 @@ _HTTPS_PORT: Final = 443
 
 def readers_of(settings: Settings, parts: Parts, paths: AgentPaths) -> SupervisedReaders | None:
     """Return the readers process to keep alive, or None when it is switched off. Raises InvalidInput DIRECT_INVALID."""
-    if settings.readers.source is ReadersSource.OFF:
+    if settings.readers.source is ReadersSource.OFF and not settings.scanners.devices:
         return None
     # The longest path that a socket may have leaves no room for a folder of its own.
     tries, streams = paths.state / READERS_FOLDER, Path(paths.endpoint.address).parent
     places = _places(settings.services, tries, streams)
-    return SupervisedReaders(settings.readers, parts.clock, parts.readers, places)
+    return SupervisedReaders(settings.readers, parts.clock, parts.readers, places, settings.scanners)
 
 
 def with_cards(parts: Parts, readers: SupervisedReaders | None) -> Parts:

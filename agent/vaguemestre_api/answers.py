@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.codec import WireError, from_json
@@ -15,12 +15,16 @@ from vaguemestre_api.failures import AnswerUnreadable, ApiProblem
 from vaguemestre_api.jsontypes import JsonRefused, parse_json
 from vaguemestre_api.sse import ServerEvent
 
+StreamContent: TypeAlias = (
+    wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers | wire_readers.Card | wire_readers.ScanEvent
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamItem:
     """One item of the event stream, with the number to resume after (None until the state is complete)."""
 
-    content: wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers | wire_readers.Card
+    content: StreamContent
     resume_after: int | None
 
 
@@ -43,14 +47,13 @@ def problem_of(answer: Answer) -> ApiProblem | AnswerUnreadable:
         return AnswerUnreadable(f"status {answer.status}")
 
 
-_EVENTS: Final[
-    Mapping[str, type[wire.Snapshot | wire.Change | wire.Resync | wire_readers.Readers | wire_readers.Card]]
-] = {
+_EVENTS: Final[Mapping[str, type[StreamContent]]] = {
     "snapshot": wire.Snapshot,
     "change": wire.Change,
     "resync": wire.Resync,
     "readers": wire_readers.Readers,
     "card": wire_readers.Card,
+    "scan": wire_readers.ScanEvent,
 }
 
 

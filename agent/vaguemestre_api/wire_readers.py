@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,23 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """A scanner of the settings as last seen."""
+
+    name: str
+    kind: str
+    ready: bool
+    situation: Situation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Readers:
     """The readers, and what prevents seeing them. Also the data of the event ``readers``."""
 
     state: str
     trouble: Situation | None
     readers: tuple[Reader, ...]
+    scanners: tuple[Scanner, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,3 +192,12 @@ class Scan:
     codes: tuple[Code, ...]
     pages_read: int
     pages_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanEvent:
+    """A code that a scanner has just read: the data of the event ``scan``."""
+
+    scanner: str
+    at: datetime
+    code: Code

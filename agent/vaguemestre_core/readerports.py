@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Protocol
+from typing import Final, Protocol
 
 from vaguemestre_core.cardholders import HolderCard, OpenedCard
-from vaguemestre_core.cards import CardReader, Insertion
+from vaguemestre_core.cards import CardReader, Insertion, Situation
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.redaction import REDACTED
+from vaguemestre_core.scannersettings import ScannerKind
 from vaguemestre_core.scans import RawScan
 
+READERS_OFF: Final = "READERS_OFF"
+"""Code of the catalogue: no card readers are wanted on this workstation."""
 _PORTS_MAX = 16
 _PORT_LARGEST = 65_535
 
@@ -75,6 +78,34 @@ class ProcessState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """One scanner of the settings as last seen.
+
+    Attributes:
+        name: see ``ScannerDevice``.
+        is_ready: it is there and held; without it and without a situation, nothing is known yet.
+        situation: why it is not ready, what a person can repair.
+    """
+
+    name: str
+    kind: ScannerKind
+    is_ready: bool = False
+    situation: Situation | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_ready and self.situation is not None:
+            raise ValueError("a scanner that is ready has nothing to repair")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedCode:
+    """A code that a scanner of the settings has just read."""
+
+    scanner: str
+    raw: RawScan = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadersPicture:
     """Everything seen at one moment; a picture replaces the one before.
 
@@ -83,12 +114,14 @@ class ReadersPicture:
         life: number of its present life: a stay of a card is named by both.
         trouble: code of what prevents seeing readers, or None.
         readers: in the order of their names.
+        scanners: in the order of the settings.
     """
 
     state: ProcessState
     life: int = 0
     trouble: str | None = None
     readers: tuple[CardReader, ...] = ()
+    scanners: tuple[Scanner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +207,9 @@ class ReadersPort(Protocol):
     def listen(self, listener: Callable[[ReadersPicture], None]) -> Callable[[], None]:
         """Call the listener on the loop after each change; return the function that stops it."""
 
+    def listen_scans(self, listener: Callable[[ScannedCode], None]) -> Callable[[], None]:
+        """Call the listener on the loop with each code that a scanner reads; return the function that stops it."""
+
     async def read_vitale(self, stay: Insertion) -> CardPersons:
         """Read the persons of a carte Vitale. Raises CardTrouble: CARD_CHANGED when that stay is over, and others."""
 
@@ -211,17 +247,21 @@ class ReadersOff:
         """Never call."""
         return lambda: None
 
+    def listen_scans(self, listener: Callable[[ScannedCode], None]) -> Callable[[], None]:
+        """Never call."""
+        return lambda: None
+
     async def read_vitale(self, stay: Insertion) -> CardPersons:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)
 
     async def confirm_vitale(self, stay: Insertion, reading: str, position: int) -> CardPerson:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)
 
     async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)
 
     def opened(self) -> Sequence[OpenedCard]:
         """Return none."""
@@ -229,12 +269,12 @@ class ReadersOff:
 
     async def read_holder(self, stay: Insertion) -> HolderCard:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)
 
     async def log_in(self, stay: Insertion, asker: str) -> OpenedCard:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)
 
     async def log_out(self, stay: Insertion) -> None:
         """Refuse: READERS_OFF."""
-        raise InvalidInput("READERS_OFF")
+        raise InvalidInput(READERS_OFF)

@@ -39,7 +39,7 @@ def show(item: StreamItem, console: Console) -> None:
     """Print one event."""
     content = item.content
     if console.as_json:
-        name = type(content).__name__.lower()
+        name = type(content).__name__.removesuffix("Event").lower()
         console.give_json({"event": name, "resume_after": item.resume_after, "data": to_json(content)})
     elif isinstance(content, wire.Snapshot):
         for order in content.orders:
@@ -56,6 +56,8 @@ def show(item: StreamItem, console: Console) -> None:
         card = content.professional
         failure = "" if card is None else said(card.failure)
         console.say(f"        carte {content.card_id} : {'' if card is None else card.session} {failure}".rstrip())
+    elif isinstance(content, wire_readers.ScanEvent):
+        console.say(f"        code lu : {content.code.kind or 'illisible'} ({content.scanner})")
     else:
         line = content.line
         state = "" if line.after is None else f" → {STATES.get(line.after, line.after)}"

@@ -27,6 +27,9 @@ _STATES: Final[Mapping[str, str]] = {
 }
 
 
+_SCANNERS: Final[Mapping[str, str]] = {"serial": "série", "keyboard": "clavier", "camera": "caméra"}
+
+
 def configure(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     """Add nothing: the command has no option of its own."""
 
@@ -37,6 +40,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     rows = [
         (item.name, _STATES.get(item.state, item.state), kind_in_words(item.card), said(item.situation))
         for item in found.readers
+    ]
+    rows += [
+        (item.name, "prêt" if item.ready else "absent", _SCANNERS.get(item.kind, item.kind), said(item.situation))
+        for item in found.scanners
     ]
     nothing = said(found.trouble) or "Aucun lecteur."
     console.give_table(found, ("LECTEUR", "ÉTAT", "CARTE", "À FAIRE"), rows, nothing)

@@ -276,7 +276,8 @@ def _readers_down(facts: Facts) -> Iterable[Params]:
 def _readers_trouble(facts: Facts) -> Iterable[Params]:
     # What PC/SC says here as well has its own rule, as have a process that is down and readers that are switched off.
     trouble = facts.agent.trouble
-    is_told = facts.agent.readers_state in ("off", "down") or not facts.sees_readers
+    is_off = facts.agent.source is ReadersSource.OFF or facts.agent.readers_state == "off"
+    is_told = is_off or facts.agent.readers_state == "down" or not facts.sees_readers
     return () if trouble is None or is_told else (_said(trouble),)
 
 

@@ -7,13 +7,14 @@ reader that does not read stops the pulling and is disconnected. Cancellation is
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from vaguemestre_agent.localapi.backend import Backend
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.mapping import line_to_wire, order_to_wire
-from vaguemestre_agent.localapi.readerport import SeenProfessional, SeenReaders
-from vaguemestre_agent.localapi.readers import card_to_wire, readers_to_wire
+from vaguemestre_agent.localapi.readerport import ScanEvent, SeenProfessional, SeenReaders
+from vaguemestre_agent.localapi.readers import card_to_wire, readers_to_wire, scan_event_to_wire
 from vaguemestre_api import wire
 from vaguemestre_api.codec import to_json
 from vaguemestre_api.sse import write_event, write_heartbeat
@@ -23,6 +24,8 @@ from vaguemestre_core.readerports import ProcessState
 from vaguemestre_core.records import Change, Client, LedgerEntry, Order, OrderFilter, Scope
 
 ACTIVE = frozenset(OrderState) - TERMINAL
+# What a person scans while the stream waits for its reader; the oldest are dropped.
+MOST_SCANS = 32
 
 
 class EventStream:
@@ -54,6 +57,7 @@ class EventStream:
         # A workstation without readers tells none.
         self._shown = SeenReaders(state=ProcessState.OFF, trouble=None, readers=())
         self._cards_shown: dict[str, SeenProfessional] = {}
+        self._scans: deque[ScanEvent] = deque(maxlen=MOST_SCANS)
 
     async def run(self, after: int | None) -> None:
         """Write until the agent stops, the reader leaves (ConnectionError) or is too slow (TimeoutError).
@@ -63,6 +67,7 @@ class EventStream:
         """
         stop_listening = self._backend.listen(self._changed)
         stop_watching = self._backend.readers.listen(self.wake)
+        stop_scans = self._backend.readers.listen_scans(self._client, self._scanned)
         try:
             # After listening: a revocation since the authentication is seen here, a later one is told.
             if any(
@@ -75,13 +80,19 @@ class EventStream:
                 self._wake.clear()
                 cursor = await self._catch_up(cursor)
                 await self._tell_readers()
+                await self._tell_scans()
                 await self._wait(cursor)
         finally:
+            stop_scans()
             stop_watching()
             stop_listening()
 
     def wake(self) -> None:
         """Look again now: something may have ended."""
+        self._wake.set()
+
+    def _scanned(self, event: ScanEvent) -> None:
+        self._scans.append(event)
         self._wake.set()
 
     def _changed(self, change: Change) -> None:
@@ -162,6 +173,12 @@ class EventStream:
         for card in cards:
             if card.professional is not None and card.professional != before.get(card.card_id):
                 await self._write(write_event("card", to_json(card_to_wire(card))))
+
+    async def _tell_scans(self) -> None:
+        """Write the codes scanned since the last look; without number: a code is told once, to who listens then."""
+        while self._scans and not self._is_over():
+            event = self._scans.popleft()
+            await self._write(write_event("scan", to_json(scan_event_to_wire(event))))
 
     async def _orders_of(self, entries: Sequence[LedgerEntry]) -> dict[OrderId, Order]:
         found: dict[OrderId, Order] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vaguemestre_agent.services.professionals import SeenProfessional as SeenProfessional
+from vaguemestre_agent.services.readers import ScanEvent as ScanEvent
 from vaguemestre_agent.services.readers import SeenCard as SeenCard
 from vaguemestre_agent.services.readers import SeenCode as SeenCode
 from vaguemestre_agent.services.readers import SeenCodes as SeenCodes
@@ -14,6 +15,7 @@ from vaguemestre_agent.services.readers import SeenReaders as SeenReaders
 from vaguemestre_core.cardholders import HolderCard as HolderCard
 from vaguemestre_core.readerports import CardPerson as CardPerson
 from vaguemestre_core.readerports import CardPersons as CardPersons
+from vaguemestre_core.readerports import Scanner as Scanner
 from vaguemestre_core.records import Client
 from vaguemestre_core.scans import ScanKind
 
@@ -26,6 +28,9 @@ class ReaderBackend(Protocol):
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call the listener after each change; return the function that stops it."""
+
+    def listen_scans(self, client: Client, listener: Callable[[ScanEvent], None]) -> Callable[[], None]:
+        """Call the listener with each code of a scanner that the client may see; return the function that stops it."""
 
     def cards(self, client: Client) -> tuple[SeenCard, ...]:
         """Return the cards as this client may see them."""

@@ -137,7 +137,26 @@ def readers_to_wire(seen: asked.SeenReaders) -> wire_readers.Readers:
         )
         for item in seen.readers
     )
-    return wire_readers.Readers(state=seen.state.value, trouble=_situation(seen.trouble), readers=readers)
+    return wire_readers.Readers(
+        state=seen.state.value,
+        trouble=_situation(seen.trouble),
+        readers=readers,
+        scanners=tuple(_scanner(item) for item in seen.scanners),
+    )
+
+
+def scan_event_to_wire(event: asked.ScanEvent) -> wire_readers.ScanEvent:
+    """Return a code of a scanner as it is told."""
+    return wire_readers.ScanEvent(scanner=event.scanner, at=event.at, code=_code(event.code))
+
+
+def _scanner(item: asked.Scanner) -> wire_readers.Scanner:
+    return wire_readers.Scanner(
+        name=item.name,
+        kind=item.kind.value,
+        ready=item.is_ready,
+        situation=_situation(None if item.situation is None else item.situation.value),
+    )
 
 
 def _situation(code: str | None) -> wire_readers.Situation | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from vaguemestre_agent.services.professionals import ProfessionalCards, SeenProfessional
@@ -15,10 +16,19 @@ from vaguemestre_agent.services.values import HealthItem
 from vaguemestre_core.cards import CardReader, CardTrouble, Insertion, ReaderState, Situation
 from vaguemestre_core.errors import InvalidInput, NotFound
 from vaguemestre_core.ports import ClockPort, RandomPort
-from vaguemestre_core.readerports import CardPerson, CardPersons, ProcessState, ReadersPicture, ReadersPort
+from vaguemestre_core.readerports import (
+    READERS_OFF,
+    CardPerson,
+    CardPersons,
+    ProcessState,
+    ReadersPicture,
+    ReadersPort,
+    ScannedCode,
+    Scanner,
+)
 from vaguemestre_core.records import Client, Scope
 from vaguemestre_core.redaction import SecretBytes
-from vaguemestre_core.scans import RawScan, Scan, ScanKind, ScanSource
+from vaguemestre_core.scans import OpaqueRule, RawScan, Scan, ScanKind, ScanSource
 from vaguemestre_documents.scancodes.recognise import recognise
 
 _RUN_BITS: Final = 32
@@ -28,6 +38,7 @@ _PERSONAL: Final = frozenset(ScanKind) - {ScanKind.BOX}
 # Who acts for a practice may see which professional's card is in.
 _SEES_HOLDERS: Final = frozenset({Scope.CONTROL, Scope.ADMIN})
 _ASKER_LONGEST: Final = 100
+_BOX_FAILURE: Final = "BOX_CODE_INVALID"
 _SITUATIONS: Final = {
     ReaderState.MUTE: Situation.CARD_MUTE,
     ReaderState.HELD: Situation.READER_HELD,
@@ -69,11 +80,12 @@ class SeenCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenReaders:
-    """All readers now: the process' state, and the code of what prevents seeing readers."""
+    """All readers and scanners now: the process' state, and the code of what prevents seeing readers."""
 
     state: ProcessState
     trouble: str | None
     readers: tuple[SeenReader, ...]
+    scanners: tuple[Scanner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +115,32 @@ class SeenCodes:
     pages_left: int
 
 
-class ReadersService:
-    """See the module."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanEvent:
+    """A code that a scanner has just read: told once to whoever listens then, kept nowhere."""
 
-    def __init__(self, port: ReadersPort, clock: ClockPort, random: RandomPort) -> None:
+    scanner: str
+    at: datetime
+    code: SeenCode
+
+
+class ReadersService:
+    """See the module.
+
+    Args:
+        port: the readers process.
+        clock: places the years of boxes, which have two digits.
+        random: names this run.
+        rules: how opaque codes begin, of the settings.
+    """
+
+    def __init__(
+        self, port: ReadersPort, clock: ClockPort, random: RandomPort, rules: Sequence[OpaqueRule] = ()
+    ) -> None:
         self._port = port
         self._clock = clock
         self._professionals = ProfessionalCards(port, clock)
+        self._rules = tuple(rules)
         self._run = f"{random.bits(_RUN_BITS):08x}"
 
     async def run(self) -> None:
@@ -123,6 +154,7 @@ class ReadersService:
             state=picture.state,
             trouble=trouble_of(picture),
             readers=tuple(self._seen(picture, reader) for reader in picture.readers),
+            scanners=picture.scanners,
         )
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -134,6 +166,19 @@ class ReadersService:
                 one()
 
         return stop
+
+    def listen_scans(self, client: Client, listener: Callable[[ScanEvent], None]) -> Callable[[], None]:
+        """Call the listener with each code that a scanner reads and this client may see.
+
+        Other codes are not told at all: not even that there was one. Returns the function that stops it.
+        """
+
+        def take(scanned: ScannedCode) -> None:
+            code = self._code(client, 0, scanned.raw, None)
+            if code.kind is ScanKind.BOX or code.failure == _BOX_FAILURE or Scope.IDENTITY in client.scopes:
+                listener(ScanEvent(scanner=scanned.scanner, at=self._clock.now(), code=code))
+
+        return self._port.listen_scans(take)
 
     def cards(self, client: Client) -> tuple[SeenCard, ...]:
         """Return the cards now in the readers; whose they are, for who acts for the practice."""
@@ -200,10 +245,15 @@ class ReadersService:
         if picture.state is ProcessState.OFF:
             return ()
         trouble = trouble_of(picture)
+        if trouble == READERS_OFF:  # scanners alone are wanted
+            return _scanner_items(picture)
         if trouble is not None:
-            return (HealthItem(code=trouble, ok=False),)
-        count = len(picture.readers)
-        return (HealthItem(code="READERS_OK", ok=True, params={"count": count}), *self._professionals.health_items())
+            return (HealthItem(code=trouble, ok=False), *_scanner_items(picture))
+        return (
+            HealthItem(code="READERS_OK", ok=True, params={"count": len(picture.readers)}),
+            *self._professionals.health_items(),
+            *_scanner_items(picture),
+        )
 
     def _stay(self, card_id: str) -> Insertion:
         for seen in self.now().readers:
@@ -222,12 +272,22 @@ class ReadersService:
 
     def _code(self, client: Client, page: int, raw: RawScan, expected: ScanKind | None) -> SeenCode:
         try:
-            scan = recognise(raw, today=self._clock.now().date(), expected=expected)
+            scan = recognise(raw, today=self._clock.now().date(), rules=self._rules, expected=expected)
         except InvalidInput as refused:
             return SeenCode(page=page, source=raw.source, kind=None, scan=None, failure=refused.code)
         withheld = scan.kind in _PERSONAL and Scope.IDENTITY not in client.scopes
         shown = None if withheld else scan
         return SeenCode(page=page, source=raw.source, kind=scan.kind, scan=shown, is_withheld=withheld)
+
+
+def _scanner_items(picture: ReadersPicture) -> Sequence[HealthItem]:
+    """Say which scanners are not ready, and why: one item a situation."""
+    return tuple(
+        HealthItem(code=situation.value, ok=False)
+        for situation in dict.fromkeys(
+            scanner.situation for scanner in picture.scanners if scanner.situation is not None
+        )
+    )
 
 
 def trouble_of(picture: ReadersPicture) -> str | None:

@@ -265,11 +265,11 @@ def _answer(where: str, operation: openapi.Operation, raw: JsonObject) -> tuple[
 
 
 def _events(raw: Mapping[str, JsonObject]) -> tuple[tuple[str, str], ...]:
-    """Return the stream's event names with their models: the name is the model's, in lower case."""
+    """Return the stream's event names with their models: the model's, in lower case, without ``Event``."""
     stream = _object(_object(_object(raw["streamEvents"])["responses"])["200"])
     schema = _object(_object(_object(stream["content"])["text/event-stream"])["schema"])
     models = [str(_object(choice)["$ref"]).rpartition("/")[2] for choice in _list(schema["oneOf"])]
-    return tuple((model.lower(), model) for model in models)
+    return tuple((model.removesuffix("Event").lower(), model) for model in models)
 
 
 def _object(value: Json) -> JsonObject:

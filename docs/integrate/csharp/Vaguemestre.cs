@@ -103,6 +103,7 @@ namespace Vaguemestre
         public Resync Resync { get; internal set; }
         public Readers Readers { get; internal set; }
         public Card Card { get; internal set; }
+        public ScanEvent Scan { get; internal set; }
     }
 
     internal interface IJsonModel
@@ -1019,6 +1020,7 @@ namespace Vaguemestre
                 case "resync": item.Resync = Resync.FromJson(value); break;
                 case "readers": item.Readers = Readers.FromJson(value); break;
                 case "card": item.Card = Card.FromJson(value); break;
+                case "scan": item.Scan = ScanEvent.FromJson(value); break;
                 default: throw new AnswerUnreadable(name);
             }
             return item;
@@ -3812,12 +3814,44 @@ namespace Vaguemestre
         }
     }
 
-    /// <summary>Lecteurs, et ce qui empêche de les voir.</summary>
+    /// <summary>Lecteur de codes des réglages ; ni prêt ni situation : rien n'est encore su.</summary>
+    public sealed class Scanner : IJsonModel
+    {
+        public string Name { get; set; }
+        public string Kind { get; set; }
+        public bool Ready { get; set; }
+        public Situation Situation { get; set; }
+
+        internal static Scanner FromJson(object value)
+        {
+            var members = Get.Members(value, "Scanner");
+            return new Scanner
+            {
+                Name = Get.Needed<string>(members, "name", Get.Text),
+                Kind = Get.Needed<string>(members, "kind", Get.Text),
+                Ready = Get.Needed<bool>(members, "ready", Get.Boolean),
+                Situation = Get.Maybe<Situation>(members, "situation", global::Vaguemestre.Situation.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "name", Name);
+            Get.Put(members, "kind", Kind);
+            Get.Put(members, "ready", Ready);
+            Get.Put(members, "situation", Situation);
+            return members;
+        }
+    }
+
+    /// <summary>Lecteurs de cartes et lecteurs de codes, et ce qui empêche de les voir.</summary>
     public sealed class Readers : IJsonModel
     {
         public string State { get; set; }
         public Situation Trouble { get; set; }
         public List<Reader> ReadersValue { get; set; }
+        public List<Scanner> Scanners { get; set; }
 
         internal static Readers FromJson(object value)
         {
@@ -3827,6 +3861,7 @@ namespace Vaguemestre
                 State = Get.Needed<string>(members, "state", Get.Text),
                 Trouble = Get.Maybe<Situation>(members, "trouble", global::Vaguemestre.Situation.FromJson),
                 ReadersValue = Get.Needed<List<Reader>>(members, "readers", v => Get.Items<Reader>(v, global::Vaguemestre.Reader.FromJson)),
+                Scanners = Get.Needed<List<Scanner>>(members, "scanners", v => Get.Items<Scanner>(v, global::Vaguemestre.Scanner.FromJson)),
             };
         }
 
@@ -3836,6 +3871,7 @@ namespace Vaguemestre
             Get.Put(members, "state", State);
             Get.Put(members, "trouble", Trouble);
             Get.Put(members, "readers", ReadersValue);
+            Get.Put(members, "scanners", Scanners);
             return members;
         }
     }
@@ -4157,6 +4193,35 @@ namespace Vaguemestre
             Get.Put(members, "codes", Codes);
             Get.Put(members, "pages_read", PagesRead);
             Get.Put(members, "pages_left", PagesLeft);
+            return members;
+        }
+    }
+
+    /// <summary>Code qu'un lecteur vient de lire ; dit une fois, gardé nulle part.</summary>
+    public sealed class ScanEvent : IJsonModel
+    {
+        public string Scanner { get; set; }
+        /// <summary>Instant.</summary>
+        public string At { get; set; }
+        public Code Code { get; set; }
+
+        internal static ScanEvent FromJson(object value)
+        {
+            var members = Get.Members(value, "ScanEvent");
+            return new ScanEvent
+            {
+                Scanner = Get.Needed<string>(members, "scanner", Get.Text),
+                At = Get.Needed<string>(members, "at", Get.Text),
+                Code = Get.Needed<Code>(members, "code", global::Vaguemestre.Code.FromJson),
+            };
+        }
+
+        Dictionary<string, object> IJsonModel.ToJson()
+        {
+            var members = new Dictionary<string, object>();
+            Get.Put(members, "scanner", Scanner);
+            Get.Put(members, "at", At);
+            Get.Put(members, "code", Code);
             return members;
         }
     }

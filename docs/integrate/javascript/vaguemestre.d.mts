@@ -63,7 +63,8 @@ export type StreamItem =
   | { event: "change"; content: Change; resumeAfter: number | null }
   | { event: "resync"; content: Resync; resumeAfter: number | null }
   | { event: "readers"; content: Readers; resumeAfter: number | null }
-  | { event: "card"; content: Card; resumeAfter: number | null };
+  | { event: "card"; content: Card; resumeAfter: number | null }
+  | { event: "scan"; content: ScanEvent; resumeAfter: number | null };
 
 /** Adresse de l'agent de cet utilisateur. */
 export function defaultAddress(environment?: Record<string, string | undefined>): string;
@@ -1027,11 +1028,20 @@ export interface Reader {
   situation: Situation | null;
 }
 
-/** Lecteurs, et ce qui empêche de les voir. */
+/** Lecteur de codes des réglages ; ni prêt ni situation : rien n'est encore su. */
+export interface Scanner {
+  name: string;
+  kind: "serial" | "keyboard" | "camera" | (string & {});
+  ready: boolean;
+  situation: Situation | null;
+}
+
+/** Lecteurs de cartes et lecteurs de codes, et ce qui empêche de les voir. */
 export interface Readers {
   state: "off" | "starting" | "running" | "down" | (string & {});
   trouble: Situation | null;
   readers: Array<Reader>;
+  scanners: Array<Scanner>;
 }
 
 /** Titulaire d'une carte de professionnel, tel que ses certificats le disent. */
@@ -1126,6 +1136,14 @@ export interface Scan {
   codes: Array<Code>;
   pages_read: number;
   pages_left: number;
+}
+
+/** Code qu'un lecteur vient de lire ; dit une fois, gardé nulle part. */
+export interface ScanEvent {
+  scanner: string;
+  /** Instant. */
+  at: string;
+  code: Code;
 }
 
 /** Personne d'une carte Vitale ; le nom usuel n'est pas un nom de naissance. */

@@ -597,7 +597,7 @@ async function collect(response) {
   return Buffer.concat(pieces);
 }
 
-const EVENTS = ["snapshot", "change", "resync", "readers", "card"];
+const EVENTS = ["snapshot", "change", "resync", "readers", "card", "scan"];
 const ROUTES = {
   getHealth: { name: "getHealth", method: "GET", path: "/v1/health", statuses: [200], answer: "model", repeatable: true },
   getOpenApi: { name: "getOpenApi", method: "GET", path: "/v1/openapi.json", statuses: [200], answer: "json", repeatable: true },

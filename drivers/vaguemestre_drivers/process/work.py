@@ -39,6 +39,14 @@ def start_work(
     settings: Mapping[str, object], outlet: Outlet, pulses: Pulses, pin: PinAsker | None = None
 ) -> Mapping[str, Verb]:
     """Start what runs by itself; return what can be asked. ``pin`` is who asks for PINs; None: the window."""
+    if scanners := settings.get("scanners"):
+        # Loaded only where there are some: a readers process has to be back soon.
+        from vaguemestre_drivers.process.scannerevents import start_told_scanners
+
+        start_told_scanners(scanners, outlet, pulses)
+    verbs: Mapping[str, Verb] = {"ping": Verb(lane="control", act=_ping), **code_verbs()}
+    if settings.get("source") == "off":  # scanners only
+        return verbs
     port = _port(settings)
     telling = threading.Lock()
 
@@ -65,12 +73,7 @@ def start_work(
     )
     vitale = vitale_cards(access, watch, _text(settings, "vitale_library"), _text(settings, "vitale_folder"))
     _start(watch, pulse)
-    return {
-        "ping": Verb(lane="control", act=_ping),
-        **card_verbs(vitale),
-        **cps_verbs(desk, _tls(settings)),
-        **code_verbs(),
-    }
+    return {**verbs, **card_verbs(vitale), **cps_verbs(desk, _tls(settings))}
 
 
 def _text(settings: Mapping[str, object], name: str) -> str:

@@ -229,6 +229,10 @@ CASES: dict[str, tuple[Facts, set[Code]]] = {
         agent(source=ReadersSource.OFF, readers_state="off", trouble=AILING, readers=()),
         {Code.AGENT_READERS_OFF},
     ),
+    "readers off, scanners alone": (
+        agent(source=ReadersSource.OFF, readers_state="running", trouble=AILING, readers=()),
+        {Code.AGENT_READERS_OFF},
+    ),
     "readers virtual": (agent(source=ReadersSource.VIRTUAL), {Code.AGENT_READERS_VIRTUAL}),
     "readers process down": (agent(readers_state="down", trouble=AILING), {Code.AGENT_READERS_DOWN}),
     "agent has a trouble of its own": (agent(trouble=AILING), {Code.AGENT_READERS_TROUBLE}),

@@ -26,6 +26,7 @@ from vaguemestre_core.identities import IdentityStatus
 from vaguemestre_core.orders import HoldKind, OrderKind, OrderState, WaitReason
 from vaguemestre_core.readerports import ProcessState
 from vaguemestre_core.records import AuthorityMeans, CancelAnswer, Scope
+from vaguemestre_core.scannersettings import ScannerKind
 from vaguemestre_core.scans import ScanKind, ScanSource
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.document_bytes())
@@ -179,6 +180,7 @@ def _schema_kinds(schema: Mapping[str, Any]) -> set[str]:
         (("Reader", "state"), ReaderState),
         (("Reader", "card"), CardKind),
         (("Readers", "state"), ProcessState),
+        (("Scanner", "kind"), ScannerKind),
         (("Code", "source"), ScanSource),
         (("Code", "kind"), ScanKind),
         (("ScanRequest", "expected"), ScanKind),

@@ -8,10 +8,17 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from vaguemestre_agent.adapters.readers.holders import all_opened, holder_of, opened_of
 from vaguemestre_agent.adapters.readers.life import Limits
+from vaguemestre_agent.adapters.readers.scannernews import (
+    scanned_code,
+    scanners_after,
+    scanners_at_first,
+    told_scanners,
+)
 from vaguemestre_agent.adapters.readers.supervision import Supervised
 from vaguemestre_core.cardholders import HolderCard, OpenedCard
 from vaguemestre_core.cards import CardKind, CardReader, Insertion, ReaderState
@@ -19,6 +26,7 @@ from vaguemestre_core.errors import InvalidInput, UnexpectedError
 from vaguemestre_core.frames import Frame
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.readerports import (
+    READERS_OFF,
     CardPerson,
     CardPersons,
     ProcessState,
@@ -26,8 +34,11 @@ from vaguemestre_core.readerports import (
     ReadersPicture,
     ReadersPlaces,
     ReadersSettings,
+    ReadersSource,
+    ScannedCode,
 )
 from vaguemestre_core.redaction import SecretBytes
+from vaguemestre_core.scannersettings import ScannerSettings
 from vaguemestre_core.scans import RawScan, ScanSource
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 
@@ -51,6 +62,7 @@ class SupervisedReaders:
         clock: for its supervision.
         command: how it is started; None: this interpreter and its module.
         places: what it keeps, and where cards may go; None: nothing and nowhere.
+        scanners: the section ``scanners``; None: no scanner.
     """
 
     def __init__(
@@ -59,8 +71,10 @@ class SupervisedReaders:
         clock: ClockPort,
         command: tuple[str, ...] | None = None,
         places: ReadersPlaces | None = None,
+        scanners: ScannerSettings | None = None,
     ) -> None:
         places = places or ReadersPlaces()
+        scanners = scanners or ScannerSettings()
         told: Mapping[str, object] = {
             "source": settings.source.value,
             "virtual_ports": list(settings.ports),
@@ -72,12 +86,17 @@ class SupervisedReaders:
             "direct_host": places.direct_host,
             "direct_port": places.direct_port,
             "direct_authorities": places.authorities,
+            "scanners": told_scanners(scanners),
         }
         limits = Limits(silent_s=settings.silent_s, memory_bytes=settings.memory_mib * _MIB)
         self._supervised = Supervised(told, clock, limits, self._take, command)
-        self._picture = ReadersPicture(state=ProcessState.STARTING)
+        self._scanners = scanners_at_first(scanners)
+        # Without card readers, the process is there for scanners alone.
+        self._trouble = READERS_OFF if settings.source is ReadersSource.OFF else None
+        self._picture = ReadersPicture(state=ProcessState.STARTING, scanners=self._scanners)
         self._opened: tuple[OpenedCard, ...] = ()
         self._listeners: list[Callable[[ReadersPicture], None]] = []
+        self._scan_listeners: list[Callable[[ScannedCode], None]] = []
 
     @property
     def picture(self) -> ReadersPicture:
@@ -93,6 +112,11 @@ class SupervisedReaders:
         """Call the listener after each change; return the function that stops it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def listen_scans(self, listener: Callable[[ScannedCode], None]) -> Callable[[], None]:
+        """Call the listener with each code that a scanner reads; return the function that stops it."""
+        self._scan_listeners.append(listener)
+        return lambda: self._scan_listeners.remove(listener)
 
     async def run(self) -> None:
         """Keep the process alive for ever. Cancellation: safe, the process ends."""
@@ -168,7 +192,9 @@ class SupervisedReaders:
 
     def _take(self, life: int, name: str, frame: Frame) -> None:
         if name == "ready":
-            self._show(ReadersPicture(state=ProcessState.RUNNING, life=life))
+            self._show(
+                ReadersPicture(state=ProcessState.RUNNING, life=life, trouble=self._trouble, scanners=self._scanners)
+            )
         elif name == "cards":
             try:
                 self._hold(all_opened(frame.header.get("open")))
@@ -177,12 +203,23 @@ class SupervisedReaders:
                 self._hold(())
         elif name == "down":
             self._hold(())
-            self._show(ReadersPicture(state=ProcessState.DOWN, life=life))
-        elif name == "readers":
+            self._show(ReadersPicture(state=ProcessState.DOWN, life=life, scanners=self._scanners))
+        else:
             try:
-                self._show(_picture(life, frame.header))
-            except (KeyError, TypeError, ValueError):
+                self._take_news(life, name, frame)
+            except (InvalidInput, KeyError, TypeError, ValueError):
                 _LOGGER.warning("readers.event_unreadable")
+
+    def _take_news(self, life: int, name: str, frame: Frame) -> None:
+        seen = self._picture
+        if name == "readers":
+            self._show(replace(_picture(life, frame.header), scanners=seen.scanners))
+        elif name == "scanner":
+            self._show(replace(seen, scanners=scanners_after(seen.scanners, frame.header)))
+        elif name == "scanned":
+            code = scanned_code(frame)
+            for listener in tuple(self._scan_listeners):
+                listener(code)
 
     def _hold(self, opened: tuple[OpenedCard, ...]) -> None:
         if opened != self._opened:
