@@ -197,7 +197,7 @@ def _method(call: Call) -> str:
         case Answer.NOTHING:
             result, body = "void", f"Send({given});"
         case Answer.MODEL:
-            result, body = call.answer_model, f"return {call.answer_model}.FromJson(Ask({given}));"
+            result, body = call.answer_model, f"return global::Vaguemestre.{call.answer_model}.FromJson(Ask({given}));"
         case Answer.JSON:
             result, body = "object", f"return Ask({given});"
         case Answer.BYTES:

@@ -454,7 +454,7 @@ namespace Vaguemestre
         /// <summary>État de l'agent (sans jumelage : sans les compteurs).</summary>
         public Health GetHealth(CallOptions options = null)
         {
-            return Health.FromJson(Ask(Routes.GetHealth, new Call(), options));
+            return global::Vaguemestre.Health.FromJson(Ask(Routes.GetHealth, new Call(), options));
         }
 
         /// <summary>Ce document.</summary>
@@ -466,19 +466,19 @@ namespace Vaguemestre
         /// <summary>Jumeler un logiciel avec un code.</summary>
         public PairedClient Pair(PairingRequest request, CallOptions options = null)
         {
-            return PairedClient.FromJson(Ask(Routes.Pair, new Call().With(request), options));
+            return global::Vaguemestre.PairedClient.FromJson(Ask(Routes.Pair, new Call().With(request), options));
         }
 
         /// <summary>Ouvrir un jumelage.</summary>
         public PairingCode OpenPairing(OpenPairingRequest request, CallOptions options = null)
         {
-            return PairingCode.FromJson(Ask(Routes.OpenPairing, new Call().With(request), options));
+            return global::Vaguemestre.PairingCode.FromJson(Ask(Routes.OpenPairing, new Call().With(request), options));
         }
 
         /// <summary>Logiciels jumelés.</summary>
         public ClientList ListClients(CallOptions options = null)
         {
-            return ClientList.FromJson(Ask(Routes.ListClients, new Call(), options));
+            return global::Vaguemestre.ClientList.FromJson(Ask(Routes.ListClients, new Call(), options));
         }
 
         /// <summary>Révoquer un logiciel.</summary>
@@ -490,139 +490,139 @@ namespace Vaguemestre
         /// <summary>Déposer des documents d'épisodes antérieurs (INS qualifiée, sinon aucun).</summary>
         public BatchAccepted PutDocuments(object documents, List<FilePart> bodies, bool? hold = null, bool? sendNow = null, CallOptions options = null)
         {
-            return BatchAccepted.FromJson(Ask(Routes.PutDocuments, new Call().Part("documents", JsonText.Of(documents)).Part("bodies", bodies).Part("hold", hold).Part("send_now", sendNow), options));
+            return global::Vaguemestre.BatchAccepted.FromJson(Ask(Routes.PutDocuments, new Call().Part("documents", JsonText.Of(documents)).Part("bodies", bodies).Part("hold", hold).Part("send_now", sendNow), options));
         }
 
         /// <summary>Où en est un document.</summary>
         public Document GetDocument(string clientRef, CallOptions options = null)
         {
-            return Document.FromJson(Ask(Routes.GetDocument, new Call().InPath("client_ref", clientRef), options));
+            return global::Vaguemestre.Document.FromJson(Ask(Routes.GetDocument, new Call().InPath("client_ref", clientRef), options));
         }
 
         /// <summary>Déposer la version voulue d'un document.</summary>
         public DocumentAccepted PutDocument(string clientRef, object metadata, FilePart body, bool? hold = null, bool? sendNow = null, CallOptions options = null)
         {
-            return DocumentAccepted.FromJson(Ask(Routes.PutDocument, new Call().InPath("client_ref", clientRef).Part("metadata", JsonText.Of(metadata)).Part("body", body).Part("hold", hold).Part("send_now", sendNow), options));
+            return global::Vaguemestre.DocumentAccepted.FromJson(Ask(Routes.PutDocument, new Call().InPath("client_ref", clientRef).Part("metadata", JsonText.Of(metadata)).Part("body", body).Part("hold", hold).Part("send_now", sendNow), options));
         }
 
         /// <summary>Supprimer un document : arrêter ce qui n'est pas parti, faire supprimer ce qui est au DMP.</summary>
         public ChangeAccepted DeleteDocument(string clientRef, string motive, CallOptions options = null)
         {
-            return ChangeAccepted.FromJson(Ask(Routes.DeleteDocument, new Call().InPath("client_ref", clientRef).InQuery("motive", motive), options));
+            return global::Vaguemestre.ChangeAccepted.FromJson(Ask(Routes.DeleteDocument, new Call().InPath("client_ref", clientRef).InQuery("motive", motive), options));
         }
 
         /// <summary>Dire qui voit un document, avant son envoi ou après.</summary>
         public ChangeAccepted SetVisibility(string clientRef, VisibilityRequest request, CallOptions options = null)
         {
-            return ChangeAccepted.FromJson(Ask(Routes.SetVisibility, new Call().InPath("client_ref", clientRef).With(request), options));
+            return global::Vaguemestre.ChangeAccepted.FromJson(Ask(Routes.SetVisibility, new Call().InPath("client_ref", clientRef).With(request), options));
         }
 
         /// <summary>Documents invisibles au patient, à lui annoncer.</summary>
         public Announcements ListAnnouncements(CallOptions options = null)
         {
-            return Announcements.FromJson(Ask(Routes.ListAnnouncements, new Call(), options));
+            return global::Vaguemestre.Announcements.FromJson(Ask(Routes.ListAnnouncements, new Call(), options));
         }
 
         /// <summary>Ordres visibles, le plus récent d'abord.</summary>
         public OrderPage ListOrders(IEnumerable<string> state = null, string clientRef = null, string professional = null, bool? titles = null, long? limit = null, string after = null, CallOptions options = null)
         {
-            return OrderPage.FromJson(Ask(Routes.ListOrders, new Call().InQuery("state", state).InQuery("client_ref", clientRef).InQuery("professional", professional).InQuery("titles", titles).InQuery("limit", limit).InQuery("after", after), options));
+            return global::Vaguemestre.OrderPage.FromJson(Ask(Routes.ListOrders, new Call().InQuery("state", state).InQuery("client_ref", clientRef).InQuery("professional", professional).InQuery("titles", titles).InQuery("limit", limit).InQuery("after", after), options));
         }
 
         /// <summary>Un ordre.</summary>
         public Order GetOrder(string orderId, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.GetOrder, new Call().InPath("order_id", orderId), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.GetOrder, new Call().InPath("order_id", orderId), options));
         }
 
         /// <summary>Pourquoi il n'est pas parti.</summary>
         public Why ExplainOrder(string orderId, CallOptions options = null)
         {
-            return Why.FromJson(Ask(Routes.ExplainOrder, new Call().InPath("order_id", orderId), options));
+            return global::Vaguemestre.Why.FromJson(Ask(Routes.ExplainOrder, new Call().InPath("order_id", orderId), options));
         }
 
         /// <summary>Bloquer.</summary>
         public Order HoldOrder(string orderId, ActorRequest request = null, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.HoldOrder, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.HoldOrder, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Lever le blocage d'une personne.</summary>
         public Order ReleaseOrder(string orderId, ActorRequest request = null, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.ReleaseOrder, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.ReleaseOrder, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Laisser partir ce que le mode observation avait retenu.</summary>
         public Order ReleaseOrderFromShadow(string orderId, ActorRequest request = null, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.ReleaseOrderFromShadow, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.ReleaseOrderFromShadow, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Annuler, honnêtement.</summary>
         public CancelAnswer CancelOrder(string orderId, ActorRequest request = null, CallOptions options = null)
         {
-            return CancelAnswer.FromJson(Ask(Routes.CancelOrder, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.CancelAnswer.FromJson(Ask(Routes.CancelOrder, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Laisser partir sans différé.</summary>
         public Order SendOrderNow(string orderId, ActorRequest request = null, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.SendOrderNow, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.SendOrderNow, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Trancher : le verdict d'une personne.</summary>
         public Order ResolveOrder(string orderId, ResolveRequest request, CallOptions options = null)
         {
-            return Order.FromJson(Ask(Routes.ResolveOrder, new Call().InPath("order_id", orderId).With(request), options));
+            return global::Vaguemestre.Order.FromJson(Ask(Routes.ResolveOrder, new Call().InPath("order_id", orderId).With(request), options));
         }
 
         /// <summary>Rapprocher des références.</summary>
         public Reconciliation Reconcile(ReconcileRequest request, CallOptions options = null)
         {
-            return Reconciliation.FromJson(Ask(Routes.Reconcile, new Call().With(request), options));
+            return global::Vaguemestre.Reconciliation.FromJson(Ask(Routes.Reconcile, new Call().With(request), options));
         }
 
         /// <summary>Dossier ouvert ou fermé chez le logiciel.</summary>
         public PatientContext SetPatientContext(PatientContextRequest request, CallOptions options = null)
         {
-            return PatientContext.FromJson(Ask(Routes.SetPatientContext, new Call().With(request), options));
+            return global::Vaguemestre.PatientContext.FromJson(Ask(Routes.SetPatientContext, new Call().With(request), options));
         }
 
         /// <summary>Ce que le patient a dit, et ce qui est permis.</summary>
         public Consents GetConsents(string patientRef, string episode = null, string careTeam = null, CallOptions options = null)
         {
-            return Consents.FromJson(Ask(Routes.GetConsents, new Call().InPath("patient_ref", patientRef).InQuery("episode", episode).InQuery("care_team", careTeam), options));
+            return global::Vaguemestre.Consents.FromJson(Ask(Routes.GetConsents, new Call().InPath("patient_ref", patientRef).InQuery("episode", episode).InQuery("care_team", careTeam), options));
         }
 
         /// <summary>Enregistrer consentements et oppositions : ce qui attend est bloqué ou libéré aussitôt.</summary>
         public FactsRecorded RecordConsents(string patientRef, ConsentRequest request, CallOptions options = null)
         {
-            return FactsRecorded.FromJson(Ask(Routes.RecordConsents, new Call().InPath("patient_ref", patientRef).With(request), options));
+            return global::Vaguemestre.FactsRecorded.FromJson(Ask(Routes.RecordConsents, new Call().InPath("patient_ref", patientRef).With(request), options));
         }
 
         /// <summary>Dire qu'une identité a changé : ce qui attend est bloqué, des suppressions sont proposées.</summary>
         public FactsRecorded RecordIdentityEvent(string patientRef, IdentityEventRequest request, CallOptions options = null)
         {
-            return FactsRecorded.FromJson(Ask(Routes.RecordIdentityEvent, new Call().InPath("patient_ref", patientRef).With(request), options));
+            return global::Vaguemestre.FactsRecorded.FromJson(Ask(Routes.RecordIdentityEvent, new Call().InPath("patient_ref", patientRef).With(request), options));
         }
 
         /// <summary>Faire l'image du Datamatrix INS d'une identité qualifiée, avec « INS à scanner ».</summary>
         public InsCode MakeInsCode(InsCodeRequest request, CallOptions options = null)
         {
-            return InsCode.FromJson(Ask(Routes.MakeInsCode, new Call().With(request), options));
+            return global::Vaguemestre.InsCode.FromJson(Ask(Routes.MakeInsCode, new Call().With(request), options));
         }
 
         /// <summary>Délégations d'un professionnel.</summary>
         public DelegationList GetDelegations(string professional, CallOptions options = null)
         {
-            return DelegationList.FromJson(Ask(Routes.GetDelegations, new Call().InQuery("professional", professional), options));
+            return global::Vaguemestre.DelegationList.FromJson(Ask(Routes.GetDelegations, new Call().InQuery("professional", professional), options));
         }
 
         /// <summary>Accorder ou retirer une délégation à un poste.</summary>
         public FactsRecorded Delegate(DelegationRequest request, CallOptions options = null)
         {
-            return FactsRecorded.FromJson(Ask(Routes.Delegate, new Call().With(request), options));
+            return global::Vaguemestre.FactsRecorded.FromJson(Ask(Routes.Delegate, new Call().With(request), options));
         }
 
         /// <summary>Flux : état initial puis changements numérotés (SSE).</summary>
@@ -634,19 +634,19 @@ namespace Vaguemestre
         /// <summary>Qui peut envoyer d'ici.</summary>
         public Session GetSession(CallOptions options = null)
         {
-            return Session.FromJson(Ask(Routes.GetSession, new Call(), options));
+            return global::Vaguemestre.Session.FromJson(Ask(Routes.GetSession, new Call(), options));
         }
 
         /// <summary>Adopter la session du logiciel.</summary>
         public Authority AdoptSession(AdoptSessionRequest request, CallOptions options = null)
         {
-            return Authority.FromJson(Ask(Routes.AdoptSession, new Call().With(request), options));
+            return global::Vaguemestre.Authority.FromJson(Ask(Routes.AdoptSession, new Call().With(request), options));
         }
 
         /// <summary>Ouvrir une session du Proxy e-santé (une personne l'a demandé).</summary>
         public SessionOffer OpenSession(OpenSessionRequest request, CallOptions options = null)
         {
-            return SessionOffer.FromJson(Ask(Routes.OpenSession, new Call().With(request), options));
+            return global::Vaguemestre.SessionOffer.FromJson(Ask(Routes.OpenSession, new Call().With(request), options));
         }
 
         /// <summary>Fermer une session.</summary>
@@ -658,19 +658,19 @@ namespace Vaguemestre
         /// <summary>Lecteurs de ce poste, et ce qui empêche de les voir.</summary>
         public Readers ListReaders(CallOptions options = null)
         {
-            return Readers.FromJson(Ask(Routes.ListReaders, new Call(), options));
+            return global::Vaguemestre.Readers.FromJson(Ask(Routes.ListReaders, new Call(), options));
         }
 
         /// <summary>Cartes présentes dans les lecteurs (titulaire d'une carte de professionnel : droit control ou admin).</summary>
         public CardList ListCards(CallOptions options = null)
         {
-            return CardList.FromJson(Ask(Routes.ListCards, new Call(), options));
+            return global::Vaguemestre.CardList.FromJson(Ask(Routes.ListCards, new Call(), options));
         }
 
         /// <summary>Demander sur le poste le code d'une carte de professionnel ; l'évènement card dit comment cela finit.</summary>
         public CardLogin LogInCard(string cardId, CallOptions options = null)
         {
-            return CardLogin.FromJson(Ask(Routes.LogInCard, new Call().InPath("card_id", cardId), options));
+            return global::Vaguemestre.CardLogin.FromJson(Ask(Routes.LogInCard, new Call().InPath("card_id", cardId), options));
         }
 
         /// <summary>Fermer la session d'une carte de professionnel.</summary>
@@ -682,31 +682,31 @@ namespace Vaguemestre
         /// <summary>Lire les bénéficiaires d'une carte Vitale présente.</summary>
         public Beneficiaries ReadBeneficiaries(string cardId, CallOptions options = null)
         {
-            return Beneficiaries.FromJson(Ask(Routes.ReadBeneficiaries, new Call().InPath("card_id", cardId), options));
+            return global::Vaguemestre.Beneficiaries.FromJson(Ask(Routes.ReadBeneficiaries, new Call().InPath("card_id", cardId), options));
         }
 
         /// <summary>Confirmer un bénéficiaire choisi : la carte présente est relue et doit être la même.</summary>
         public Beneficiary ConfirmBeneficiary(string cardId, BeneficiaryChoice request, CallOptions options = null)
         {
-            return Beneficiary.FromJson(Ask(Routes.ConfirmBeneficiary, new Call().InPath("card_id", cardId).With(request), options));
+            return global::Vaguemestre.Beneficiary.FromJson(Ask(Routes.ConfirmBeneficiary, new Call().InPath("card_id", cardId).With(request), options));
         }
 
         /// <summary>Lire les codes d'une image, d'un PDF ou d'un texte (contenu d'un patient : droit identity).</summary>
         public Scan Scan(object metadata, FilePart body, CallOptions options = null)
         {
-            return Scan.FromJson(Ask(Routes.Scan, new Call().Part("metadata", JsonText.Of(metadata)).Part("body", body), options));
+            return global::Vaguemestre.Scan.FromJson(Ask(Routes.Scan, new Call().Part("metadata", JsonText.Of(metadata)).Part("body", body), options));
         }
 
         /// <summary>Effacer ce qui est gardé d'un patient : contenus, titres, lien avec la personne.</summary>
         public ErasureReport ErasePatient(ErasureRequest request, CallOptions options = null)
         {
-            return ErasureReport.FromJson(Ask(Routes.ErasePatient, new Call().With(request), options));
+            return global::Vaguemestre.ErasureReport.FromJson(Ask(Routes.ErasePatient, new Call().With(request), options));
         }
 
         /// <summary>Sauvegardes de ce poste dans le dossier réglé.</summary>
         public BackupList ListBackups(CallOptions options = null)
         {
-            return BackupList.FromJson(Ask(Routes.ListBackups, new Call(), options));
+            return global::Vaguemestre.BackupList.FromJson(Ask(Routes.ListBackups, new Call(), options));
         }
 
         /// <summary>Demander une sauvegarde maintenant ; la santé et le registre disent quand elle est faite.</summary>
@@ -718,19 +718,19 @@ namespace Vaguemestre
         /// <summary>Lignes du registre (les siennes ; toutes pour `admin`).</summary>
         public LedgerPage ReadLedger(long? after = null, long? limit = null, CallOptions options = null)
         {
-            return LedgerPage.FromJson(Ask(Routes.ReadLedger, new Call().InQuery("after", after).InQuery("limit", limit), options));
+            return global::Vaguemestre.LedgerPage.FromJson(Ask(Routes.ReadLedger, new Call().InQuery("after", after).InQuery("limit", limit), options));
         }
 
         /// <summary>Indicateurs d'alimentation du DMP (les siens ; tous pour `admin`).</summary>
         public Indicators GetIndicators(string from = null, string to = null, IEnumerable<string> group = null, CallOptions options = null)
         {
-            return Indicators.FromJson(Ask(Routes.GetIndicators, new Call().InQuery("from", from).InQuery("to", to).InQuery("group", group), options));
+            return global::Vaguemestre.Indicators.FromJson(Ask(Routes.GetIndicators, new Call().InQuery("from", from).InQuery("to", to).InQuery("group", group), options));
         }
 
         /// <summary>Recalculer la chaîne du registre.</summary>
         public LedgerVerification VerifyLedger(CallOptions options = null)
         {
-            return LedgerVerification.FromJson(Ask(Routes.VerifyLedger, new Call(), options));
+            return global::Vaguemestre.LedgerVerification.FromJson(Ask(Routes.VerifyLedger, new Call(), options));
         }
 
         private static class Routes
