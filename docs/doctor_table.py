@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vaguemestre_agent.doctor.codes import SENTENCES, Weight
+from vaguemestre_agent.doctor.codes import Weight, sentences
 from vaguemestre_agent.doctor.rules import RULES
 
 PAGE = Path(__file__).with_name("doctor.md")
@@ -17,7 +17,7 @@ def table() -> str:
     """Return one row a rule, in the order in which they are told."""
     rows = ["| Code | Poids | Au médecin | Au technicien | À faire |", "|---|---|---|---|---|"]
     for rule in RULES:
-        said = SENTENCES[rule.code]
+        said = sentences()[rule.code]
         cells = (f"`{rule.code}`", WEIGHTS[rule.weight], said.doctor, said.technician, said.action)
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -335,13 +336,16 @@ _SITUATIONS: Final[Mapping[TechnicalReason, CpsSituation]] = {
     TechnicalReason.TOO_OLD: CpsSituation.MIDDLEWARE_TOO_OLD,
 }
 
-SENTENCES: Final[Mapping[Code, Sentences]] = MappingProxyType(
-    {
-        **{REASONS[reason]: _of_middleware(reason, situation) for reason, situation in _SITUATIONS.items()},
-        **{
-            code: Sentences(doctor=doctor, technician=technician, action=action)
-            for code, (doctor, technician, action) in _OWN.items()
-        },
-    }
-)
-"""What is said under each code."""
+
+@cache
+def sentences() -> Mapping[Code, Sentences]:
+    """Return what is said under each code; the catalogue is read at the first call, not when this is imported."""
+    return MappingProxyType(
+        {
+            **{REASONS[reason]: _of_middleware(reason, situation) for reason, situation in _SITUATIONS.items()},
+            **{
+                code: Sentences(doctor=doctor, technician=technician, action=action)
+                for code, (doctor, technician, action) in _OWN.items()
+            },
+        }
+    )

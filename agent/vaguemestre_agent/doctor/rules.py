@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from vaguemestre_agent.doctor.codes import REASONS, SENTENCES, Code, Weight
+from vaguemestre_agent.doctor.codes import REASONS, Code, Weight, sentences
 from vaguemestre_agent.doctor.facts import (
     AgentAnswer,
     Facts,
@@ -64,7 +64,7 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
 
 
 def _finding(rule: Rule, params: Params) -> Finding:
-    said = SENTENCES[rule.code]
+    said = sentences()[rule.code]
     return Finding(
         code=rule.code,
         weight=rule.weight,

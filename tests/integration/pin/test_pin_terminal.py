@@ -14,8 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from vaguemestre_testkit.terminals import why_no_pty
+
 if sys.platform == "win32":
     pytest.skip("needs a pty", allow_module_level=True)
+if (reason := why_no_pty()) is not None:
+    pytest.skip(reason, allow_module_level=True)
 
 import pty
 import termios

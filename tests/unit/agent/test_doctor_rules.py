@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaguemestre_agent.doctor.codes import REASONS, SENTENCES, Code, Weight
+from vaguemestre_agent.doctor.codes import REASONS, Code, Weight, sentences
 from vaguemestre_agent.doctor.facts import (
     AgentAnswer,
     AgentFacts,
@@ -270,7 +270,7 @@ def test_a_sentence_names_every_fact_it_announces(facts: Facts, expected: set[Co
 
 def test_every_code_has_its_rule_its_sentences_and_a_case() -> None:
     assert [rule.code for rule in RULES] == list(Code)
-    assert set(SENTENCES) == set(Code)
+    assert set(sentences()) == set(Code)
     assert {code for _, expected in CASES.values() for code in expected} == set(Code)
 
 
