@@ -169,6 +169,18 @@ def _newer_wish(connection: Connection, context: Context, row: Row) -> Row | Non
     if not found:
         return None
     newer, mac = rows.row_of(tuple(found[0]))
+    is_content = row["kind"] in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}
+    if newer["kind"] == OrderKind.DMP_VISIBILITY and is_content:
+        # A version between the two is what the change is about: this one gives way to that version, whose content the
+        # change may then take over, or which is there already.
+        between = connection.run(
+            f"SELECT {columns}, n.mac FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id "
+            "AND n.seq > o.seq WHERE o.order_id = ? AND n.state NOT IN ('cancelled', 'superseded', 'abandoned') "
+            "AND n.kind IN ('dmp.submit', 'dmp.replace') ORDER BY n.seq DESC LIMIT 1",
+            [row["order_id"]],
+        )
+        if between:
+            newer, mac = rows.row_of(tuple(between[0]))
     # One that is not ours replaces nothing, except a version: that of which it was made may have been corrected.
     is_version = newer["kind"] in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}
     return newer if is_version or rows.is_authentic(context.sealer, newer, mac) else None

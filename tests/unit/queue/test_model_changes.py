@@ -392,6 +392,38 @@ def beginning_with(beginning: Beginning) -> type[ChangingMachine]:
     return type("Machine", (ChangingMachine,), {"beginning": beginning})
 
 
+@pytest.mark.parametrize("oldest_first", [True, False])
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_change_takes_over_the_version_that_was_wished_last(arrived: bool, oldest_first: bool) -> None:
+    """Two versions and a change, all in doubt because the store was restored; the earlier version never arrived."""
+
+    def restored(day: ChangingMachine) -> None:
+        for order in day.all():
+            if order.state is S.PREPARING:
+                day.run(day.store.apply(order.order_id, E.INCARNATED, AGENT_ACTOR))
+
+    def verdicts(day: ChangingMachine) -> None:
+        second = day.all()[1]
+        if arrived:  # in the life that the restored store does not remember
+            day.truth.receive(replace(second, kind=K.DMP_SUBMIT), day.contents[second.order_id])
+        doubtful = [order for order in day.all() if order.state is S.IN_DOUBT]
+        for order in doubtful if oldest_first else reversed(doubtful):
+            now = day.run(day.store.order(order.order_id))  # an earlier verdict may have changed it
+            unknown = E.UNKNOWN_THERE if now.frozen_ids is not None else E.UNKNOWN_THERE_UNPREPARED
+            event = E.FOUND_THERE if order.unique_id in day.truth.entries else unknown
+            day.run(day.store.apply(order.order_id, event, AGENT_ACTOR))
+
+    live(
+        Beginning(arrives=False),
+        lambda day: day.put(1, 1, (), keyed=False),
+        restored,
+        lambda day: day.show(1, ("MASQUE_PS",)),
+        restored,
+        verdicts,
+        lambda day: day.settle(0),
+    )
+
+
 def test_the_machine_sees_a_change_linked_before_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     day = (Beginning(is_there=True, arrives=True), lambda day: day.delete(1))
     must_see(day, lambda: monkeypatch.setattr(relations, "IS_FREE", "1"))
