@@ -58,7 +58,7 @@ def accept(connection: Connection, context: Context, request: ChangeRequest, cha
 
 
 def _answer_of(row: Row, request: ChangeRequest) -> ChangeAnswer:
-    if relations.is_content(row):
+    if rows.is_content(row):
         is_stopped = request.kind is OrderKind.DMP_DELETE
         return ChangeAnswer.STOPPED if is_stopped else ChangeAnswer.CORRECTED
     if state_of(row) is OrderState.SENT:
@@ -90,7 +90,7 @@ class _Work:
         """Stop what has not left; ask for the deletion of what is, or may be, there."""
         before = relations.standing(self._orders)
         for row in self._orders:
-            if relations.is_content(row) and can(state_of(row), OrderEvent.CANCEL):
+            if rows.is_content(row) and can(state_of(row), OrderEvent.CANCEL):
                 self._stop(row, OrderEvent.CANCEL, (("cause", "deletion"),))
         under_way = self._open(OrderKind.DMP_DELETE)
         if under_way is not None and state_of(under_way) is not OrderState.REJECTED:
@@ -147,7 +147,7 @@ class _Work:
 
     def _away(self) -> Row | None:
         """Return the version that left, or is owned elsewhere, and whose verdict is not known."""
-        found = (row for row in reversed(self._orders) if relations.is_content(row))
+        found = (row for row in reversed(self._orders) if rows.is_content(row))
         return next((row for row in found if state_of(row) in CANCEL_ASKED_ONLY), None)
 
     def _stop(self, row: Row, event: OrderEvent, detail: transitions.Pairs) -> None:

@@ -330,5 +330,5 @@ def _there(connection: Connection, context: Context, document_id: DocumentId) ->
     if any(state not in TERMINAL | {OrderState.REJECTED} for state in deletions):
         return []  # a person has decided already
     there = relations.standing(orders).there
-    doubtful = [row for row in orders if relations.is_content(row) and relations.state_of(row) in _MAY_BE_THERE]
+    doubtful = [row for row in orders if rows.is_content(row) and relations.state_of(row) in _MAY_BE_THERE]
     return [*([] if there is None else [there]), *doubtful]

@@ -9,7 +9,7 @@ from datetime import datetime
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.records import Order, StoredBody
-from vaguemestre_queue import acceptance, bodies, relations, rows
+from vaguemestre_queue import acceptance, bodies, rows
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -42,7 +42,7 @@ def held(connection: Connection, context: Context, since: datetime, until: datet
         for seq, *cells in page:
             after = rows.as_int(seq)
             row, mac = rows.row_of(tuple(cells))
-            if relations.is_content(row) and rows.is_authentic(context.sealer, row, mac):
+            if rows.is_content(row) and rows.is_authentic(context.sealer, row, mac):
                 yield _holding(connection, context, row)
 
 

@@ -32,8 +32,7 @@ from vaguemestre_queue.rows import Row
 
 ERASED: Final = "erased"  # in place of a pseudonym; no pseudonym looks like it
 _STOPPED: Final = frozenset({OrderState.CANCELLED, OrderState.SUPERSEDED, OrderState.ABANDONED, OrderState.REJECTED})
-CONTENT: Final = frozenset({OrderKind.DMP_SUBMIT.value, OrderKind.DMP_REPLACE.value})
-_MAKES_OR_ENDS: Final = CONTENT | {OrderKind.DMP_DELETE.value}
+_MAKES_OR_ENDS: Final = rows.CONTENT | {OrderKind.DMP_DELETE.value}
 _OVER: Final = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 # Nothing of the same document is open before it: its own fate depends on no verdict to come.
 IS_FREE: Final = (
@@ -74,11 +73,6 @@ def state_of(row: Row) -> OrderState:
     return OrderState(rows.as_text(row["state"]))
 
 
-def is_content(row: Row) -> bool:
-    """Say whether an order carries a version of the document."""
-    return row["kind"] in CONTENT
-
-
 def is_set_aside(row: Row) -> bool:
     """Say whether an order is what a person left of a row that was not ours: nothing in it counts."""
     return state_of(row) is OrderState.ABANDONED and HoldKind.INTEGRITY in rows.holds_of(row["holds"])
@@ -96,7 +90,7 @@ def is_change(row: Row) -> bool:
 
 def wanted(orders: Sequence[Row]) -> Row:
     """Return the last version a client wanted; every document begins with one."""
-    return next(row for row in reversed(orders) if is_content(row))
+    return next(row for row in reversed(orders) if rows.is_content(row))
 
 
 def is_being_deleted(orders: Sequence[Row]) -> bool:
@@ -113,7 +107,7 @@ def standing(orders: Sequence[Row]) -> Standing:
     return Standing(
         settled=all(state_of(row) in TERMINAL for row in orders),
         there=None if there is None else next(row for row in sent if row["order_id"] == there.order_id),
-        last_version=max((rows.as_int(row["version"]) for row in sent if is_content(row)), default=0),
+        last_version=max((rows.as_int(row["version"]) for row in sent if rows.is_content(row)), default=0),
     )
 
 
@@ -150,7 +144,7 @@ def make_room(
         if can(state_of(row), OrderEvent.SUPERSEDE):
             detail = (("by", by),)
             transitions.transition(connection, context, row, OrderEvent.SUPERSEDE, actor, changes, detail=detail)
-            superseded = row if is_content(row) else superseded
+            superseded = row if rows.is_content(row) else superseded
     return superseded
 
 

@@ -29,9 +29,16 @@ SELECT: Final = f"SELECT {', '.join(COLUMNS)}, mac FROM orders"
 INSERT: Final = (
     f"INSERT INTO orders ({', '.join(COLUMNS)}, quarantined, mac) VALUES ({', '.join('?' for _ in COLUMNS)}, 0, ?)"
 )
+# The kinds that carry a version of a document.
+CONTENT: Final = frozenset({OrderKind.DMP_SUBMIT.value, OrderKind.DMP_REPLACE.value})
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # making one costs more than using it
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def is_content(row: Row) -> bool:
+    """Say whether an order carries a version of the document."""
+    return row["kind"] in CONTENT
 
 
 def to_us(instant: datetime) -> int:

@@ -46,7 +46,7 @@ def _ours(connection: Connection, context: Context, document_id: str) -> list[Ro
 
 def _is_about(context: Context, orders: Sequence[Row], patient: str) -> bool:
     """Say whether the last version wanted is about that patient."""
-    versions = [row for row in orders if relations.is_content(row) and not relations.is_set_aside(row)]
+    versions = [row for row in orders if rows.is_content(row) and not relations.is_set_aside(row)]
     if not versions or relations.ERASED in (patient, versions[-1]["lane"]):
         return not versions or patient == versions[-1]["lane"]
     return versions[-1]["lane"] == relations.lane_of(context, patient, rows.as_text(versions[-1]["set_id"]))

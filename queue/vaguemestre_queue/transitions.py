@@ -37,6 +37,14 @@ _EMPTY: Final[dict[str, Value]] = {
     "doubt_since_us": None,
     "next_attempt_at_us": 0,
 }
+# What may make a version or a change that did not leave useless: any version or deletion, a change of its own kind, and
+# for a version a change of visibility.
+_WISHES: Final = (
+    "n.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned') "
+    "AND (n.kind IN ('dmp.submit', 'dmp.replace', 'dmp.delete') OR n.kind = o.kind "
+    "OR (n.kind = 'dmp.visibility' AND o.kind IN ('dmp.submit', 'dmp.replace')))"
+)
+_VERSIONS: Final = "n.state NOT IN ('cancelled', 'superseded', 'abandoned') AND n.kind IN ('dmp.submit', 'dmp.replace')"
 
 
 def load(connection: Connection, context: Context, order_id: OrderId) -> Row:
@@ -156,34 +164,29 @@ def transition(
     return new
 
 
-def _newer_wish(connection: Connection, context: Context, row: Row) -> Row | None:
-    """Return the newer order of the same document that makes this one useless, or None."""
+def _newest_after(connection: Connection, row: Row, which: str) -> tuple[Row, Value] | None:
+    """Return the newest order ``n`` of the document of ``row`` (``o``) after it, with its mac, or None."""
     columns = ", ".join(f"n.{column}" for column in rows.COLUMNS)
     found = connection.run(
         f"SELECT {columns}, n.mac FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id "
-        "AND n.seq > o.seq WHERE o.order_id = ? AND n.state NOT IN ('sent', 'cancelled', 'superseded', 'abandoned') "
-        "AND (n.kind IN ('dmp.submit', 'dmp.replace', 'dmp.delete') OR n.kind = o.kind "
-        "OR (n.kind = 'dmp.visibility' AND o.kind IN ('dmp.submit', 'dmp.replace'))) ORDER BY n.seq DESC LIMIT 1",
+        f"AND n.seq > o.seq WHERE o.order_id = ? AND {which} ORDER BY n.seq DESC LIMIT 1",
         [row["order_id"]],
     )
-    if not found:
+    return rows.row_of(tuple(found[0])) if found else None
+
+
+def _newer_wish(connection: Connection, context: Context, row: Row) -> Row | None:
+    """Return the newer order of the same document that makes this one useless, or None."""
+    found = _newest_after(connection, row, _WISHES)
+    if found is None:
         return None
-    newer, mac = rows.row_of(tuple(found[0]))
-    is_content = row["kind"] in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}
-    if newer["kind"] == OrderKind.DMP_VISIBILITY and is_content:
+    if found[0]["kind"] == OrderKind.DMP_VISIBILITY and rows.is_content(row):
         # A version between the two is what the change is about: this one gives way to that version, whose content the
         # change may then take over, or which is there already.
-        between = connection.run(
-            f"SELECT {columns}, n.mac FROM orders AS n JOIN orders AS o ON o.document_id = n.document_id "
-            "AND n.seq > o.seq WHERE o.order_id = ? AND n.state NOT IN ('cancelled', 'superseded', 'abandoned') "
-            "AND n.kind IN ('dmp.submit', 'dmp.replace') ORDER BY n.seq DESC LIMIT 1",
-            [row["order_id"]],
-        )
-        if between:
-            newer, mac = rows.row_of(tuple(between[0]))
+        found = _newest_after(connection, row, _VERSIONS) or found
+    newer, mac = found
     # One that is not ours replaces nothing, except a version: that of which it was made may have been corrected.
-    is_version = newer["kind"] in {OrderKind.DMP_SUBMIT, OrderKind.DMP_REPLACE}
-    return newer if is_version or rows.is_authentic(context.sealer, newer, mac) else None
+    return newer if rows.is_content(newer) or rows.is_authentic(context.sealer, newer, mac) else None
 
 
 def _give_way(connection: Connection, context: Context, row: Row, newer: Row, changes: list[Change]) -> Row:
