@@ -1,24 +1,20 @@
-"""Asks a program, bounded: it ends by its own, or is ended by its handle, and nothing of it can hang the doctor.
-
-Owns the child's life. What it says is the caller's to read; what it writes elsewhere is thrown away.
-"""
+"""Asks a program, bounded, so that nothing of it can hang the doctor. What it says is the caller's to read."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Final
+
+from vaguemestre_drivers.bounded_child import bounded_child
 
 COMMAND_S: Final = 5.0
 _KILL_WAIT_S: Final = 2.0
 _MAX_OUTPUT_BYTES: Final = 262_144
 # One language and no window, whatever the session.
 _PLAIN: Final[Mapping[str, str]] = {"LC_ALL": "C", "LANG": "C"}
-_NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 @unique
@@ -53,33 +49,13 @@ def ask_program(command: Sequence[str], *, timeout_s: float = COMMAND_S, is_plai
         is_plain: ask for the language in which its words are known.
     """
     environment = {**os.environ, **_PLAIN} if is_plain else None
-    with tempfile.TemporaryFile() as output:
-        try:
-            child = subprocess.Popen(  # noqa: S603 - a program of the system or a module of ours
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                creationflags=_NO_WINDOW,
+    try:
+        with bounded_child(command, timeout_s=timeout_s, kill_wait_s=_KILL_WAIT_S, environment=environment) as ended:
+            ended.output.seek(0)
+            return Heard(
+                end=End.SILENT if ended.status is None else End.FINISHED,
+                status=ended.status,
+                text=ended.output.read(_MAX_OUTPUT_BYTES).decode("utf-8", "replace"),
             )
-        except OSError:
-            return Heard(end=End.NOT_STARTED)
-        try:
-            status: int | None = child.wait(timeout_s)
-            end = End.FINISHED
-        except subprocess.TimeoutExpired:
-            status, end = None, End.SILENT
-        finally:
-            _stop(child)
-        output.seek(0)
-        return Heard(end=end, status=status, text=output.read(_MAX_OUTPUT_BYTES).decode("utf-8", "replace"))
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        try:
-            child.wait(_KILL_WAIT_S)
-        except subprocess.TimeoutExpired:
-            return  # stuck in the kernel: the system ends it when its call returns
+    except OSError:
+        return Heard(end=End.NOT_STARTED)

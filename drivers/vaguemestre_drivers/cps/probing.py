@@ -1,6 +1,6 @@
 """Tries a middleware in a child process, and explains in codes what was found: the middleware part of the doctor.
 
-Owns the child's life (bounded, killed by its own handle) and the table from facts to sentences. A middleware that
+Owns what the child says and the table from facts to sentences. A middleware that
 crashes or hangs costs the child only. ``explain_middleware`` is pure: the facts may come from another machine.
 Diagnostics: none; the caller says what it read.
 """
@@ -8,9 +8,7 @@ Diagnostics: none; the caller says what it read.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
@@ -18,6 +16,7 @@ from types import MappingProxyType
 from typing import IO, Final
 
 from vaguemestre_core.cps import CpsSituation
+from vaguemestre_drivers.bounded_child import bounded_child
 from vaguemestre_drivers.cps.middleware import FileVerdict, MiddlewareSearch
 from vaguemestre_drivers.cps.probe import MARK, STEPS
 
@@ -99,21 +98,12 @@ def probe_middleware(
         command: what starts the child, for a frozen program; the path is added.
     """
     start = [*(command or (sys.executable, "-m", "vaguemestre_drivers.cps.probe")), path]
-    with tempfile.TemporaryFile() as output:
-        try:
-            child = subprocess.Popen(  # noqa: S603 - our own module, and a path from the settings or the table
-                start, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL
-            )
-        except OSError:
-            return ProbeReport(end=ProbeEnd.NOT_STARTED)
-        try:
-            code: int | None = child.wait(timeout_s)
-            end = ProbeEnd.FINISHED
-        except subprocess.TimeoutExpired:
-            code, end = None, ProbeEnd.SILENT
-        finally:
-            _end(child)
-        return _judged(read_report(_tail(output), end=end, exit_code=code))
+    try:
+        with bounded_child(start, timeout_s=timeout_s, kill_wait_s=_KILL_WAIT_S) as ended:
+            end = ProbeEnd.SILENT if ended.status is None else ProbeEnd.FINISHED
+            return _judged(read_report(_tail(ended.output), end=end, exit_code=ended.status))
+    except OSError:
+        return ProbeReport(end=ProbeEnd.NOT_STARTED)
 
 
 def _judged(report: ProbeReport) -> ProbeReport:
@@ -124,15 +114,6 @@ def _judged(report: ProbeReport) -> ProbeReport:
         return replace(report, end=ProbeEnd.NOT_STARTED)
     has_finished = report.exit_code == 0 and (report.failed or report.step == STEPS[-1])
     return report if has_finished else replace(report, end=ProbeEnd.CRASHED)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        try:
-            child.wait(_KILL_WAIT_S)
-        except subprocess.TimeoutExpired:
-            return  # stuck in the kernel: the system ends it when its call returns
 
 
 def _tail(output: IO[bytes]) -> bytes:
