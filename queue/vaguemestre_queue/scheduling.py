@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -276,14 +277,8 @@ def wait_for_authority(
         found += authentic_rows(connection, context, f"{where} LIMIT 500", params)
     where = f"state = 'ready' AND waiting IS NULL AND NOT {inside} AND service = ? LIMIT 500"
     found += authentic_rows(connection, context, where, params)
-    having = frozenset(
-        (right.professional, client_id, kind.value)
-        for right in rights
-        for client_id in right.clients
-        for kind in right.kinds
-    )
     for row in found:
-        has_right = (row["professional"], row["client_id"], row["kind"]) in having
+        has_right = row["waiting"] == WaitReason.AUTH.value  # those that wait are sought only inside the rights
         columns: Row = {"waiting": None if has_right else WaitReason.AUTH.value}
         if has_right:
             columns["next_attempt_at_us"] = 0
@@ -294,21 +289,16 @@ def wait_for_authority(
 
 def _having_right(rights: Sequence[SendingRight]) -> tuple[str, list[Value]]:
     """Return the condition that an order is covered by one of these rights, and its values."""
+    covered: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for right in rights:
+        for client_id in right.clients:
+            covered[_kinds_clause(right)].add((right.professional, client_id))
     conditions: list[str] = []
     cells: list[Value] = []
-    for clause in sorted({_kinds_clause(right) for right in rights}):
-        pairs = sorted(
-            {
-                (right.professional, client_id)
-                for right in rights
-                for client_id in right.clients
-                if _kinds_clause(right) == clause
-            }
-        )
-        if pairs:
-            values = f"(professional, client_id) IN (VALUES {', '.join('(?, ?)' for _ in pairs)})"
-            conditions.append(values if clause == "TRUE" else f"({clause} AND {values})")
-            cells += [cell for pair in pairs for cell in pair]
+    for clause, pairs in sorted(covered.items()):
+        values = f"(professional, client_id) IN (VALUES {', '.join('(?, ?)' for _ in pairs)})"
+        conditions.append(values if clause == "TRUE" else f"({clause} AND {values})")
+        cells += [cell for pair in sorted(pairs) for cell in pair]
     return (f"({' OR '.join(conditions)})" if conditions else "FALSE"), cells
 
 
