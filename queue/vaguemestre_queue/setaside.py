@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from vaguemestre_core.errors import NotFound, StoreError
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderKind, OrderState
-from vaguemestre_core.records import AGENT_ACTOR, Actor, Change, Order
-from vaguemestre_queue import ledger, relations, rows, transitions
+from vaguemestre_core.records import AGENT_ACTOR, Actor, Change, Order, Schedule
+from vaguemestre_queue import ledger, relations, rows, setback, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -81,7 +81,7 @@ def set_aside(
     if rows.is_authentic(context.sealer, row, mac):
         event = OrderEvent.ABANDON
         return rows.order_of(transitions.transition(connection, context, row, event, actor, changes, detail=detail))
-    last_known = _last_known(connection, order_id)
+    last_known = setback.last_word(connection, order_id) or "unknown"  # to know before giving it again
     clean = _emptied(connection, context, row, actor, last_known)
     connection.run(
         f"UPDATE orders SET {', '.join(f'{name} = ?' for name in rows.COLUMNS)}, quarantined = 0, mac = ? "
@@ -103,24 +103,18 @@ def set_aside(
     return order
 
 
-def _last_known(connection: Connection, order_id: OrderId) -> str:
-    """Return the last state the ledger gave an order: what a person may want to know before giving it again."""
-    found = connection.run(
-        "SELECT after FROM ledger WHERE order_id = ? AND after IS NOT NULL ORDER BY seq DESC LIMIT 1", [order_id]
-    )
-    return rows.as_text(found[0][0]) if found else "unknown"
-
-
 def _emptied(connection: Connection, context: Context, row: Row, actor: Actor, last_known: str) -> Row:
     """Return a row that keeps the forged one's place and nothing of its word."""
-    now_us = rows.to_us(context.clock.now())
+    now = context.clock.now()
     # A fact of the document's own row where there is one: only its place is taken from the forged one.
     document = connection.run(
         "SELECT client_id, client_ref, set_id FROM documents WHERE document_id = ?", [row["document_id"]]
     )
     client_id, client_ref, set_id = document[0]
     texts = {name: value for name, value in row.items() if isinstance(value, str)}
+    at_once = Schedule(not_before=now, undo_until=now, undo_s=0.0)
     return {
+        **rows.born(now, at_once, boot_s=0.0, boot_id="", incarnation=context.incarnation, actor=actor),
         "order_id": row["order_id"],
         "document_id": row["document_id"],
         "client_id": client_id,
@@ -135,35 +129,11 @@ def _emptied(connection: Connection, context: Context, row: Row, actor: Actor, l
         "lane": "",
         "guard_facts": "{}",
         "request_digest": "",
-        "accepted_at_us": now_us,
-        "state_at_us": now_us,
-        "not_before_us": now_us,
-        "undo_until_us": now_us,
-        "undo_s": 0.0,
-        "undo_boot_s": 0.0,
-        "boot_id": "",
-        "between_patients": 0,
-        "attempts": 0,
-        "next_attempt_at_us": 0,
-        "waiting": None,
         "holds": HoldKind.INTEGRITY.value,
-        "cancel_requested": 0,
-        "predecessor": None,
-        "predecessor_unique_id": None,
-        "depends_on": "[]",
         "failure_code": "ROW_NOT_AUTHENTIC",
-        "service_code": None,
-        "doubt_since_us": None,
         "fact_version": 0,
-        "incarnation": context.incarnation,
-        "actor": rows.actor_json(actor),
-        "frozen_ids": None,
-        "holder": None,
-        "custody_epoch": 0,
         "receipt": rows.pairs_json([("last_known", last_known)]),
         "given_digest": b"",
-        "prepared_digest": None,
-        "signature_digest": None,
         "revision": rows.as_int(row["revision"]) + 1 if isinstance(row["revision"], int) else 1,
     }
 

@@ -19,10 +19,16 @@ from vaguemestre_queue.rows import Row
 _log = logging.getLogger(__name__)
 CODE: Final = "ROW_SET_BACK"
 _STOPPED: Final = TERMINAL - {OrderState.SENT}
-LAST_WORD: Final = (
+_LAST_WORD: Final = (
     "SELECT l.after FROM ledger AS l WHERE l.order_id = {} AND l.after IS NOT NULL ORDER BY l.seq DESC LIMIT 1"
 )
 _LEAVING: Final = ", ".join(f"'{state.value}'" for state in sorted(MAY_LEAVE))
+
+
+def last_word(connection: Connection, order_id: str) -> str | None:
+    """Return the last state the ledger gave an order, or None when it knows none."""
+    found = connection.run(_LAST_WORD.format("?"), [order_id])
+    return rows.as_text(found[0][0]) if found else None
 
 
 def goes_on(connection: Connection, context: Context, row: Row, changes: list[Change]) -> bool:
@@ -31,11 +37,12 @@ def goes_on(connection: Connection, context: Context, row: Row, changes: list[Ch
     What had been stopped is stopped again; all else is looked up at the service before anything leaves. An order that
     the ledger does not know, lines being lost, is as its row says: the chain tells the loss.
     """
-    found = connection.run(LAST_WORD.format("?"), [row["order_id"]])
-    if not found or found[0][0] == row["state"]:
+    order_id = rows.as_text(row["order_id"])
+    told = last_word(connection, order_id)
+    if told is None or told == row["state"]:
         return True
-    last = OrderState(rows.as_text(found[0][0]))
-    _log.error("order.set_back", extra={"order_id": rows.as_text(row["order_id"]), "code": CODE})
+    last = OrderState(told)
+    _log.error("order.set_back", extra={"order_id": order_id, "code": CODE})
     detail = (("cause", CODE), ("last_known", last.value))
     if last in _STOPPED:
         transitions.transition(connection, context, row, OrderEvent.CANCEL, AGENT_ACTOR, changes, detail=detail)
@@ -52,7 +59,7 @@ def look(connection: Connection, context: Context, changes: list[Change]) -> int
     """Look at all that may leave; return how many orders had been set back."""
     found = connection.run(
         f"{rows.SELECT} AS o WHERE o.quarantined = 0 AND o.state IN ({_LEAVING}) "
-        f"AND ({LAST_WORD.format('o.order_id')}) <> o.state"
+        f"AND ({_LAST_WORD.format('o.order_id')}) <> o.state"
     )
     count = 0
     for cells in found:
