@@ -10,7 +10,7 @@ import struct
 from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, DocumentId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import AGENT_ACTOR, Acceptance, Accepted, Change, StoredBody, event_kind
-from vaguemestre_queue import facts, given, idempotency, ledger, recovery, relations, rows, transitions
+from vaguemestre_queue import facts, given, idempotency, ledger, meta, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.incarnation import RESTORED_AT
@@ -98,7 +98,7 @@ def accept(
         ),
     )
     changes.append(Change(entry=entry, order=order))
-    if acceptance.was_answered and recovery.meta(connection, RESTORED_AT) is not None:
+    if acceptance.was_answered and meta.read(connection, RESTORED_AT) is not None:
         row = _doubted(connection, context, row, changes)
     return Accepted(order=rows.order_of(row), replayed=False, superseded=superseded)
 

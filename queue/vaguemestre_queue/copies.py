@@ -14,7 +14,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderId
 from vaguemestre_core.records import Change
 from vaguemestre_core.secondcopy import CopyMemory, Listed
-from vaguemestre_queue import copylist, recovery, rows
+from vaguemestre_queue import copylist, meta, rows
 from vaguemestre_queue.connection import Connection, SqlRow, Value
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.writer import Writer
@@ -108,7 +108,7 @@ class StoreCopies:
         text = " ".join("-" if instant is None else str(rows.to_us(instant)) for instant in instants)
 
         def work(connection: Connection, _: list[Change]) -> None:
-            recovery.set_meta(connection, _MEMORY, text)
+            meta.write(connection, _MEMORY, text)
 
         await asyncio.wrap_future(self._writer.submit(work))
 

@@ -17,10 +17,11 @@ from vaguemestre_core.guards import examine, holds_of
 from vaguemestre_core.orders import TERMINAL, DocumentId, HoldKind, OrderId, OrderKind, OrderState
 from vaguemestre_core.records import Acceptance, Actor, Change, Client, Order
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue import ledger, relations, rows, transitions
+from vaguemestre_queue import ledger, meta, relations, rows, transitions
 from vaguemestre_queue.connection import Connection, SqlRow, Value
 from vaguemestre_queue.context import Context
 
+VERSION: Final = "fact_version"  # meta: version of the newest fact
 _SELECT: Final = "SELECT subject, kind, scope, value, version, actor, at_us, mac FROM facts"
 _OPEN: Final = ", ".join(f"'{state.value}'" for state in sorted(frozenset(OrderState) - TERMINAL))
 # Where a document may be although no verdict says so.
@@ -45,8 +46,7 @@ def _marks(values: Sequence[str]) -> str:
 
 def version_of(connection: Connection) -> int:
     """Return the version of the facts, 0 when none was ever recorded."""
-    found = connection.run("SELECT value FROM meta WHERE key = 'fact_version'")
-    return int(rows.as_text(found[0][0])) if found else 0
+    return int(meta.read(connection, VERSION) or "0")
 
 
 def _fact_of(context: Context, row: SqlRow) -> Fact:
@@ -205,7 +205,7 @@ def record(
 ) -> FactsRecorded:
     """Record facts of one subject under one new version, and hold or free what waits in the same transaction."""
     version = version_of(connection) + 1
-    connection.run("INSERT OR REPLACE INTO meta VALUES ('fact_version', ?)", [str(version)])
+    meta.write(connection, VERSION, str(version))
     if subject.professional is None:
         given = _pseudonyms(context, (*subject.patient, *subject.former))
         _link(connection, context, given, version, actor)
@@ -304,18 +304,17 @@ def _propose_deletions(connection: Connection, context: Context, names: Sequence
     for (document_id,) in found:
         for row in _there(connection, context, DocumentId(rows.as_text(document_id))):
             order = rows.order_of(row)
-            line = ledger.Line(
-                at=context.clock.now(),
-                kind="deletion.proposed",
-                actor=effect.actor,
-                order_id=order.order_id,
-                client_id=order.client_id,
-                client_ref=order.client_ref,
+            transitions.tell(
+                connection,
+                context,
+                row,
+                "deletion.proposed",
+                effect.actor,
+                effect.changes,
                 before=order.state,
                 after=order.state,
                 detail=(("cause", effect.cause),),
             )
-            effect.changes.append(Change(entry=ledger.append(connection, line), order=order))
             effect.deletions.append(order)
 
 

@@ -13,7 +13,7 @@ from enum import IntEnum, unique
 from pathlib import Path
 from typing import Final, Protocol
 
-from vaguemestre_queue import ledger, rows
+from vaguemestre_queue import ledger, meta, rows
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.sealing import Sealer
 
@@ -142,7 +142,7 @@ def judge(connection: Connection, place: Place | None, beside: Marker | None, ou
         beside: the marker of its own folder; an existing store without it was tampered with.
         outside: the markers that others remember of it.
     """
-    store_id = _meta(connection, STORE_ID)
+    store_id = meta.read(connection, STORE_ID)
     if store_id is None:  # a new file, or one whose own description was lost: then it is of another life
         return Standing.SAME if ledger.head(connection)[0] == 0 else Standing.RESTORED
     worst = (
@@ -150,7 +150,7 @@ def judge(connection: Connection, place: Place | None, beside: Marker | None, ou
     )
     for marker in outside:
         worst = max(worst, _against(connection, place, marker))
-    known = Place.from_text(_meta(connection, PLACE) or "")
+    known = Place.from_text(meta.read(connection, PLACE) or "")
     if known is not None and place is not None:
         worst = max(worst, place.compared(known))
     return worst
@@ -169,8 +169,3 @@ def _against(connection: Connection, place: Place | None, marker: Marker) -> Sta
     if there is not None and place is not None:
         worst = max(worst, place.compared(there))
     return worst
-
-
-def _meta(connection: Connection, key: str) -> str | None:
-    found = connection.run("SELECT value FROM meta WHERE key = ?", [key])
-    return rows.as_text(found[0][0]) if found else None

@@ -17,7 +17,7 @@ from vaguemestre_core.errors import NotFound, StoreError
 from vaguemestre_core.orders import HoldKind
 from vaguemestre_core.ports import ClockPort, FailpointPort, RandomPort
 from vaguemestre_core.records import AGENT_ACTOR, RecoveryReport
-from vaguemestre_queue import ledger, recovery
+from vaguemestre_queue import ledger, meta, recovery
 from vaguemestre_queue.connection import Connection, ConnectionFactory, SqliteConnection, transaction
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.database import SYNCHRONOUS_FULL, open_database
@@ -76,14 +76,14 @@ def bring_up(
     standing = judge(connection, place, seen, _remembered(connection, witnesses))
     with transaction(connection):
         recovery.require_keys(connection, context.sealer)
-        store_id = recovery.meta(connection, STORE_ID)
+        store_id = meta.read(connection, STORE_ID)
         if store_id is None:
             store_id = new_store_id
-            recovery.set_meta(connection, STORE_ID, store_id)
-        incarnation = int(recovery.meta(connection, "incarnation") or "1") + (0 if standing is Standing.SAME else 1)
-        recovery.set_meta(connection, "incarnation", str(incarnation))
+            meta.write(connection, STORE_ID, store_id)
+        incarnation = int(meta.read(connection, "incarnation") or "1") + (0 if standing is Standing.SAME else 1)
+        meta.write(connection, "incarnation", str(incarnation))
         if place is not None:
-            recovery.set_meta(connection, PLACE, place.to_text())
+            meta.write(connection, PLACE, place.to_text())
         alive = Context(
             sealer=context.sealer,
             clock=context.clock,
@@ -103,7 +103,7 @@ def bring_up(
 
 
 def _remembered(connection: Connection, witnesses: Sequence[Witness]) -> list[Marker]:
-    store_id = recovery.meta(connection, STORE_ID)
+    store_id = meta.read(connection, STORE_ID)
     if store_id is None:
         return []
     found: list[Marker] = []
@@ -159,7 +159,7 @@ def adopt_copy(
         with only_copy(store_id), transaction(connection):
             connection.run("DELETE FROM meta WHERE key = ?", [COPIED_AT])
             ledger.append(connection, ledger.Line(at=clock.now(), kind="store.adopted", actor=AGENT_ACTOR))
-            recovery.set_meta(connection, "clean_stop", "1")
+            meta.write(connection, "clean_stop", "1")
         now = marker_of(connection, store_id, place)
         recovery.write_marker(folder / MARKER_FILE, now)
         tell(surroundings.witnesses, now)

@@ -17,7 +17,7 @@ from typing import Final
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState, can
 from vaguemestre_core.records import AGENT_ACTOR, Change, RecoveryReport, SalvageFacts
-from vaguemestre_queue import ledger, rows, scheduling, setaside, setback, strikes, transitions
+from vaguemestre_queue import facts, ledger, meta, rows, scheduling, setaside, setback, strikes, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.files import replace_file
@@ -27,7 +27,6 @@ from vaguemestre_queue.sealing import Sealer
 
 SALVAGED: Final = "salvaged"  # meta: JSON counts of the salvage that made this store
 LAST_LINE: Final = "last_line_us"  # meta: instant of the last ledger line before this opening
-FACT_VERSION: Final = "fact_version"  # meta: version of the newest fact
 KEYS_CHECK: Final = "keys_check"  # meta: keyed digest that only the store's keys give
 
 
@@ -56,20 +55,9 @@ def write_marker(path: Path, marker: Marker) -> None:
     replace_file(path, json.dumps(asdict(marker)).encode())
 
 
-def meta(connection: Connection, key: str) -> str | None:
-    """Return a value of the meta table, or None."""
-    found = connection.run("SELECT value FROM meta WHERE key = ?", [key])
-    return rows.as_text(found[0][0]) if found else None
-
-
-def set_meta(connection: Connection, key: str, value: str) -> None:
-    """Write a value of the meta table."""
-    connection.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
-
-
 def same_keys(connection: Connection, sealer: Sealer) -> bool | None:
     """Say whether these are the keys that this store was written with, or None when it does not know yet."""
-    known = meta(connection, KEYS_CHECK)
+    known = meta.read(connection, KEYS_CHECK)
     return None if known is None else any(hmac.compare_digest(known, value) for value in sealer.check_values())
 
 
@@ -82,12 +70,12 @@ def require_keys(connection: Connection, sealer: Sealer) -> None:
     same = same_keys(connection, sealer)
     if same is False:
         raise StoreError("KEYS_REPLACED")
-    if meta(connection, KEYS_CHECK) != sealer.check_value():  # a new store, or the first opening after a rotation
-        set_meta(connection, KEYS_CHECK, sealer.check_value())
+    if meta.read(connection, KEYS_CHECK) != sealer.check_value():  # a new store, or the first opening after a rotation
+        meta.write(connection, KEYS_CHECK, sealer.check_value())
 
 
 def _salvaged(connection: Connection) -> SalvageFacts | None:
-    text = meta(connection, SALVAGED)
+    text = meta.read(connection, SALVAGED)
     if text is None:
         return None
     orders, lost, missing = json.loads(text)
@@ -96,11 +84,11 @@ def _salvaged(connection: Connection) -> SalvageFacts | None:
 
 def recover(connection: Connection, context: Context, *, standing: Standing, changes: list[Change]) -> RecoveryReport:
     """Put right what the last stop left, in the caller's transaction; return what was found."""
-    clean = meta(connection, "clean_stop") != "0"  # a new store was not interrupted
-    set_meta(connection, "clean_stop", "0")
+    clean = meta.read(connection, "clean_stop") != "0"  # a new store was not interrupted
+    meta.write(connection, "clean_stop", "0")
     last_line = connection.run("SELECT at_us FROM ledger ORDER BY seq DESC LIMIT 1")
     if last_line:
-        set_meta(connection, LAST_LINE, str(rows.as_int(last_line[0][0])))
+        meta.write(connection, LAST_LINE, str(rows.as_int(last_line[0][0])))
     _count_facts(connection)
     setaside.believe_again(connection, context)
     before = _quarantined(connection)
@@ -148,16 +136,16 @@ def recover(connection: Connection, context: Context, *, standing: Standing, cha
 def _count_facts(connection: Connection) -> None:
     """Never count below a fact that is there: the newest word decides, also where the count was lost or set back."""
     found = rows.as_int(connection.run("SELECT coalesce(max(version), 0) FROM facts")[0][0])
-    if found > int(meta(connection, FACT_VERSION) or "0"):
-        set_meta(connection, FACT_VERSION, str(found))
+    if found > facts.version_of(connection):
+        meta.write(connection, facts.VERSION, str(found))
 
 
 def _incarnate(connection: Connection, context: Context, standing: Standing, changes: list[Change]) -> int:
     """Doubt every order that its other self may have sent since; a copy remembers that its original may be alive."""
     now_us = rows.to_us(context.clock.now())
-    set_meta(connection, RESTORED_AT, str(now_us))
+    meta.write(connection, RESTORED_AT, str(now_us))
     if standing is Standing.COPIED:
-        set_meta(connection, COPIED_AT, str(now_us))
+        meta.write(connection, COPIED_AT, str(now_us))
     code = "STORE_COPIED" if standing is Standing.COPIED else "STORE_RESTORED"
     found = connection.run(
         "SELECT order_id FROM orders WHERE quarantined = 0 AND state NOT IN "
@@ -181,7 +169,7 @@ def _incarnate(connection: Connection, context: Context, standing: Standing, cha
 
 
 def _instant(connection: Connection, key: str) -> datetime | None:
-    value = meta(connection, key)
+    value = meta.read(connection, key)
     return None if value is None else rows.from_us(int(value))
 
 

@@ -13,7 +13,7 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import TERMINAL, DocumentId, OrderId
 from vaguemestre_core.ports import ClockPort
 from vaguemestre_core.records import AGENT_ACTOR, Change
-from vaguemestre_queue import bodies, copies, recovery, relations, rows, transitions
+from vaguemestre_queue import bodies, copies, meta, relations, rows, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -27,7 +27,7 @@ _OVER: Final = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 def kept_s(connection: Connection, clock: ClockPort) -> int:
     """Count the time since the last count, in the caller's transaction; return the kept time, seconds."""
     now_us, boot_s, boot_id = rows.to_us(clock.now()), clock.boot_s(), clock.boot_id()
-    known = recovery.meta(connection, KEPT)
+    known = meta.read(connection, KEPT)
     total = 0.0
     if known is not None:
         total_text, last_us, last_boot_s, last_boot_id = known.split(" ", 3)
@@ -36,7 +36,7 @@ def kept_s(connection: Connection, clock: ClockPort) -> int:
             total += max(0.0, boot_s - float(last_boot_s))
         else:
             total += min(max(0.0, (now_us - int(last_us)) / 1e6), LONGEST_GAP_S)
-    recovery.set_meta(connection, KEPT, f"{total:.3f} {now_us} {boot_s:.3f} {boot_id}")
+    meta.write(connection, KEPT, f"{total:.3f} {now_us} {boot_s:.3f} {boot_id}")
     return int(total)
 
 
@@ -151,8 +151,8 @@ def is_old(connection: Connection, clock: ClockPort, name: str, days: int) -> bo
     """Say whether a thing seen under that name has been there for that many days; the first time only remembers it."""
     now_s = kept_s(connection, clock)
     key = f"seen:{name}"
-    seen = recovery.meta(connection, key)
+    seen = meta.read(connection, key)
     if seen is None:
-        recovery.set_meta(connection, key, str(now_s))
+        meta.write(connection, key, str(now_s))
         return False
     return now_s - int(seen) >= days * DAY_S

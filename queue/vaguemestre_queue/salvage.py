@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vaguemestre_core.errors import NotFound, StoreError
-from vaguemestre_queue import recovery, rows
+from vaguemestre_queue import meta, recovery, rows
 from vaguemestre_queue.connection import Connection, SqliteConnection, SqlRow, Value, transaction
 from vaguemestre_queue.database import open_database
 from vaguemestre_queue.files import flush_folder
@@ -290,7 +290,7 @@ def _altered(fresh: Connection, sealer: Sealer) -> int:
 def _remember(fresh: Connection, made: Salvage) -> None:
     told = json.dumps([made.orders, len(made.lost), made.ledger_missing])
     with transaction(fresh):
-        recovery.set_meta(fresh, recovery.SALVAGED, told)
+        meta.write(fresh, recovery.SALVAGED, told)
 
 
 def _exchange(folder: Path, fresh: Path, now: datetime) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from vaguemestre_core.errors import StoreError
-from vaguemestre_queue import recovery, rows
+from vaguemestre_queue import meta, rows
 from vaguemestre_queue.connection import Connection
 
 DAMAGED: Final = "STORE_CORRUPT"
@@ -59,8 +59,8 @@ class Soundness:
             require_sound(connection)
         if self._trouble == "STORE_FULL" and shutil.disk_usage(self._database.parent).free < self._room_bytes:
             raise StoreError("STORE_FULL")
-        tries = int(recovery.meta(connection, "tries") or "0")
-        recovery.set_meta(connection, "tries", str(tries + 1))
+        tries = int(meta.read(connection, "tries") or "0")
+        meta.write(connection, "tries", str(tries + 1))
 
     def cured(self) -> None:
         """Forget it: what failed was done and committed."""

@@ -37,7 +37,7 @@ from vaguemestre_queue import acceptance as accepting
 from vaguemestre_queue import (
     changing,
     ledger,
-    recovery,
+    meta,
     relations,
     rows,
     scheduling,
@@ -130,7 +130,7 @@ class Store(BodyStore, ClientStore, FactStore, TallyStore, HiddenStore):
     def _last_words(self) -> None:
         with contextlib.suppress(StoreError):
             with transaction(self._connection):
-                recovery.set_meta(self._connection, "clean_stop", "1")
+                meta.write(self._connection, "clean_stop", "1")
             self._keeping.sign_last_head(self._connection)
             self._memory.remember(self._connection)
         self._connection.close()

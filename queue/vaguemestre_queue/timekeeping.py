@@ -15,7 +15,7 @@ from vaguemestre_core.clocks import ClockJump, ClockReading, EveningHour
 from vaguemestre_core.deferral import next_local_time
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.records import AGENT_ACTOR, Change
-from vaguemestre_queue import ledger, recovery, rows, scheduling, transitions
+from vaguemestre_queue import ledger, meta, recovery, rows, scheduling, transitions
 from vaguemestre_queue.connection import Connection
 from vaguemestre_queue.context import Context
 from vaguemestre_queue.rows import Row
@@ -61,7 +61,7 @@ def _offset_us(reading: ClockReading) -> int:
 
 
 def _reference(connection: Connection) -> tuple[str, int] | None:
-    text = recovery.meta(connection, _REFERENCE)
+    text = meta.read(connection, _REFERENCE)
     if text is None:
         return None
     try:
@@ -72,7 +72,7 @@ def _reference(connection: Connection) -> tuple[str, int] | None:
 
 
 def _remember(connection: Connection, reading: ClockReading, offset_us: int) -> None:
-    recovery.set_meta(connection, _REFERENCE, json.dumps([reading.boot_id, offset_us]))
+    meta.write(connection, _REFERENCE, json.dumps([reading.boot_id, offset_us]))
 
 
 def _is_same_boot(connection: Connection, reading: ClockReading) -> bool:
@@ -87,7 +87,7 @@ def _moved_us(connection: Connection, reading: ClockReading, offset_us: int) -> 
         return None
     if reference[0] == reading.boot_id:
         return offset_us - reference[1]
-    last = recovery.meta(connection, recovery.LAST_LINE)
+    last = meta.read(connection, recovery.LAST_LINE)
     return None if last is None else min(rows.to_us(reading.now) - int(last), 0)
 
 
