@@ -12,14 +12,15 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from biip import ParseConfig, ParseError
-from biip.gs1_element_strings import GS1ElementString
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.scans import CIP_PREFIX, BoxHint, BoxScan, has_valid_check_digit
 from vaguemestre_documents.scancodes.text import GS, with_separators
+
+if TYPE_CHECKING:
+    from biip import ParseConfig
 
 _AI_GTIN: Final = "01"
 _AI_LOT: Final = "10"
@@ -29,8 +30,6 @@ _AI_SERIAL: Final = "21"
 _DATED: Final = frozenset({_AI_PRODUCTION, _AI_EXPIRY})
 _NAMED: Final = frozenset({_AI_GTIN, _AI_LOT, _AI_PRODUCTION, _AI_EXPIRY, _AI_SERIAL})
 
-# Dates are ours: biip reads the century from the machine's own clock.
-_CONFIG: Final = ParseConfig(separator_chars=[GS], gs1_element_strings_verify_date=False)
 _MAX_ELEMENTS: Final = 64
 # What may follow a lot, a serial number or another value of free length when GS was dropped.
 _NEXT_FIELD: Final = re.compile(r".(?:17[0-9]{6}|10.|21.)", re.DOTALL)
@@ -92,14 +91,26 @@ def read_box(text: str, *, today: dt.date) -> BoxScan:
     )
 
 
+@lru_cache(maxsize=1)
+def _config() -> ParseConfig:
+    from biip import ParseConfig
+
+    # Dates are ours: biip reads the century from the machine's own clock.
+    return ParseConfig(separator_chars=[GS], gs1_element_strings_verify_date=False)
+
+
 def _elements(message: str) -> list[_Element]:
+    # Imported here: every agent carries this module, and biip weighs 14 MB that only a scanned box needs.
+    from biip import ParseError
+    from biip.gs1_element_strings import GS1ElementString
+
     found: list[_Element] = []
     rest = message.lstrip(GS)
     while rest:
         if len(found) == _MAX_ELEMENTS:
             raise InvalidInput("BOX_CODE_INVALID", reason="unreadable")
         try:
-            read = GS1ElementString.extract(rest, config=_CONFIG)
+            read = GS1ElementString.extract(rest, config=_config())
         except (ParseError, ValueError):
             # Its message holds the code: nothing of it goes further.
             raise InvalidInput("BOX_CODE_INVALID", reason="unreadable") from None

@@ -97,3 +97,9 @@ def test_the_watch_sees_what_it_must_see() -> None:
     lines = ["F socket", "F sqlite3", "F threading", "O vaguemestre_core"]
     events = {line.split()[1] for line in child(WATCH.format(lines=lines, extra=PROBE)) if line.startswith("probe")}
     assert {"socket.__new__", "sqlite3.connect", "open", "thread"} <= events
+
+
+def test_the_resident_agent_does_not_carry_what_only_a_medicine_box_needs() -> None:
+    code = "import sys, vaguemestre_agent.resident\nprint(*sorted({'biip', 'lxml'} & set(sys.modules)))"
+    # lxml is carried: what is looked for would be seen.
+    assert child(code) == ["lxml"]
