@@ -85,8 +85,8 @@ class CopySourcePort(Protocol):
     async def sealed_list(self, lines: Iterable[str]) -> bytes:
         """Return the list of the place, sealed like a document."""
 
-    async def lines_of(self, sealed: bytes) -> dict[str, str]:
-        """Return the lines of a sealed list by file name; none when it cannot be opened."""
+    async def lines_of(self, lists: Sequence[bytes]) -> dict[str, str]:
+        """Return the lines of the first sealed list that opens, by file name; none when none does."""
 
     async def remember(self, memory: CopyMemory) -> None:
         """Keep what must outlive the agent."""
@@ -114,8 +114,8 @@ class PlacePort(Protocol):
     def remove(self, name: str) -> None:
         """Remove a copy."""
 
-    def read_list(self) -> bytes | None:
-        """Return the sealed list, or None."""
+    def read_lists(self) -> Sequence[bytes]:
+        """Return the sealed list and the one before, those that are there."""
 
     def write_list(self, sealed: bytes) -> None:
         """Replace the list; the one before stays beside it."""

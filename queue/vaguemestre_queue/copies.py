@@ -93,10 +93,10 @@ class StoreCopies:
         """Return a sealed list."""
         return await asyncio.to_thread(copylist.seal, list(lines), self._context.sealer)
 
-    async def lines_of(self, sealed: bytes) -> dict[str, str]:
-        """Return the lines of a sealed list; none when it is damaged or was sealed to other keys."""
+    async def lines_of(self, lists: Sequence[bytes]) -> dict[str, str]:
+        """Return the lines of the first list that opens; none when all are damaged or were sealed to other keys."""
         try:
-            return await asyncio.to_thread(copylist.unseal, sealed, self._context.sealer)
+            return await asyncio.to_thread(copylist.unseal_first, lists, self._context.sealer)
         except StoreError as error:
             if error.code not in {"COPY_LIST_UNREADABLE", "BODY_UNREADABLE"}:
                 raise

@@ -63,3 +63,16 @@ def unseal(sealed: bytes, sealer: Sealer) -> dict[str, str]:
     if first != FIRST_LINE or not unpacker.eof:
         raise StoreError("COPY_LIST_UNREADABLE")
     return {copy_name(rows.as_text(row_of(line)[0]["order_id"])): line for line in lines}
+
+
+def unseal_first(lists: Iterable[bytes], sealer: Sealer) -> dict[str, str]:
+    """Return the lines of the first list that opens; none without any list. Raises like ``unseal`` when none opens."""
+    damaged: StoreError | None = None
+    for sealed in lists:
+        try:
+            return unseal(sealed, sealer)
+        except StoreError as error:
+            damaged = error
+    if damaged is not None:
+        raise damaged
+    return {}

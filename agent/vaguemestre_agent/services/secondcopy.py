@@ -143,8 +143,7 @@ class SecondCopyService:
         unknown = others - gone
         seen.unknown = len(unknown)
         if not unknown <= seen.carried.keys():
-            sealed = await self.hands.run(self.place.read_list)
-            seen.carried |= {} if sealed is None else await self.source.lines_of(sealed)
+            seen.carried |= await self.source.lines_of(await self.hands.run(self.place.read_lists))
         seen.carried = {name: seen.carried[name] for name in sorted(unknown & seen.carried.keys())}
 
     async def _write_list(self, wanted: Sequence[Listed]) -> None:

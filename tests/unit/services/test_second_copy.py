@@ -241,6 +241,19 @@ async def test_what_is_destroyed_here_goes_there_too_even_if_the_disk_was_away(t
         assert copy_name(erased) not in left
 
 
+def saved_state(home: Path) -> dict[str, bytes]:
+    """Return the files of the store's folder."""
+    return {path.name: path.read_bytes() for path in (home / "state").iterdir() if path.is_file()}
+
+
+def restore_state(home: Path, saved: dict[str, bytes]) -> None:
+    """Put these files in the place of those that are there."""
+    for path in (home / "state").iterdir():
+        path.unlink()
+    for name, content in saved.items():
+        (home / "state" / name).write_bytes(content)
+
+
 async def test_a_restored_older_store_leaves_what_it_does_not_know_and_it_can_still_be_extracted(
     tmp_path: Path,
 ) -> None:
@@ -249,15 +262,12 @@ async def test_a_restored_older_store_leaves_what_it_does_not_know_and_it_can_st
     async with desk(tmp_path, clock) as here:
         await here.accept(1)
         await here.service.make_pass()
-    before = {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir() if path.is_file()}
+    before = saved_state(tmp_path)
     async with desk(tmp_path, clock) as here:
         await here.accept(2, b"%PDF-1.4 depuis")
         await here.service.make_pass()
         assert len(here.copies()) == 2
-    for path in (tmp_path / "state").iterdir():
-        path.unlink()
-    for name, content in before.items():
-        (tmp_path / "state" / name).write_bytes(content)
+    restore_state(tmp_path, before)
     async with desk(tmp_path, clock) as here:
         await here.service.make_pass()
         await here.accept(3)
@@ -266,6 +276,29 @@ async def test_a_restored_older_store_leaves_what_it_does_not_know_and_it_can_st
         assert [item.code for item in here.service.health_items()] == ["SECOND_COPY_DONE", "SECOND_COPY_OTHERS_THERE"]
     assert (CopyFate.WHOLE, b"%PDF-1.4 depuis") in fates(usb)
     assert [unlisted_in(place) for place in open_places(usb, PAPER, None)] == [0]
+
+
+async def test_a_damaged_list_does_not_cost_the_lines_that_the_one_before_still_tells(tmp_path: Path) -> None:
+    clock, usb = FakeClock(), tmp_path / "usb"
+    usb.mkdir()
+    async with desk(tmp_path, clock) as here:
+        await here.accept(1)
+        await here.service.make_pass()
+    before = saved_state(tmp_path)
+    async with desk(tmp_path, clock) as here:
+        for number, content in ((2, b"%PDF-1.4 depuis"), (3, b"%PDF-1.4 encore")):
+            await here.accept(number, content)
+            await here.service.make_pass()
+    restore_state(tmp_path, before)
+    next(usb.glob(f"vaguemestre-*/{LIST_FILE}")).write_bytes(b"no list")
+    async with desk(tmp_path, clock) as here:
+        await here.service.make_pass()
+        await here.accept(4)
+        await here.service.make_pass()
+        assert len(here.copies()) == 4
+    # The third was named by the damaged list alone: its copy is there, and nobody vouches for it.
+    assert (CopyFate.WHOLE, b"%PDF-1.4 depuis") in fates(usb)
+    assert [unlisted_in(place) for place in open_places(usb, PAPER, None)] == [1]
 
 
 async def test_a_copy_nobody_adopted_leaves_the_place_alone_and_no_folder_means_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,16 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def subfolder_of(folder: Path, store_id: str) -> Path:
     """Return the sub-folder of a store: a name derived from its random id."""
     return folder / f"{SUBFOLDER}{hashlib.sha256(store_id.encode()).hexdigest()[:16]}"
+
+
+def lists_in(subfolder: Path) -> Iterator[bytes]:
+    """Give the sealed list of a sub-folder, then the one before, those that are there. Raises OSError."""
+    for name in (LIST_FILE, LIST_BEFORE):
+        try:
+            sealed = (subfolder / name).read_bytes()
+        except FileNotFoundError:
+            continue
+        yield sealed
 
 
 class FolderPlace:
@@ -78,15 +88,10 @@ class FolderPlace:
             (self._own / name).unlink(missing_ok=True)
             flush_folder(self._own)
 
-    def read_list(self) -> bytes | None:
-        """Return the sealed list, or the one before when a cut left none."""
+    def read_lists(self) -> Sequence[bytes]:
+        """Return the sealed list and the one before; a cut may have left either."""
         with self._told():
-            for name in (LIST_FILE, LIST_BEFORE):
-                try:
-                    return (self._own / name).read_bytes()
-                except FileNotFoundError:
-                    continue
-        return None
+            return list(lists_in(self._own))
 
     def write_list(self, sealed: bytes) -> None:
         """Replace the list; the one before stays."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vaguemestre_agent.adapters.keystore.recovery import RecoveryKey, open_escrow
-from vaguemestre_agent.adapters.secondcopy.place import LIST_BEFORE, LIST_FILE, SUBFOLDER
+from vaguemestre_agent.adapters.secondcopy.place import SUBFOLDER, lists_in
 from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.orders import TERMINAL
 from vaguemestre_core.records import Order, StoredBody
@@ -109,19 +109,10 @@ def _needed(keys: StoreKeys | None) -> StoreKeys:
 
 def _lines(place: OpenedPlace) -> dict[str, str]:
     """Return the list, or the one before when it was cut or damaged; none when there is none."""
-    damaged: StoreError | None = None
-    for name in (LIST_FILE, LIST_BEFORE):
-        try:
-            return copylist.unseal((place.folder / name).read_bytes(), place.sealer)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            raise StoreError("SECOND_COPY_AWAY") from None
-        except StoreError as error:
-            damaged = error
-    if damaged is not None:
-        raise damaged
-    return {}
+    try:
+        return copylist.unseal_first(lists_in(place.folder), place.sealer)
+    except OSError:
+        raise StoreError("SECOND_COPY_AWAY") from None
 
 
 def found_in(place: OpenedPlace) -> Iterator[CopyFound]:
