@@ -177,6 +177,12 @@ class CardValidity:
         left = self.days_left(now.date())
         return next((_NOTICES[days] for days in reversed(_WARNING_DAYS) if left <= days), ExpiryNotice.NONE)
 
+    def require(self, now: datetime) -> None:
+        """Accept a card that is valid at ``now`` (aware). Raises CpsError ``CPS_EXPIRED``, ``CPS_NOT_YET_VALID``."""
+        refused = _NOT_VALID.get(self.notice(now))
+        if refused is not None:
+            raise cps_error(refused)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CpsHolder:
@@ -275,6 +281,10 @@ class CpsSituation(StrEnum):
     PIN_TO_BE_CHANGED = "PIN_TO_BE_CHANGED"
 
 
+_NOT_VALID: Final = {
+    ExpiryNotice.EXPIRED: CpsSituation.CPS_EXPIRED,
+    ExpiryNotice.NOT_YET: CpsSituation.CPS_NOT_YET_VALID,
+}
 # What may pass by itself: the agent tries again. Everything else waits for a person.
 TEMPORARY: Final = frozenset({CpsSituation.MIDDLEWARE_BUSY, CpsSituation.MIDDLEWARE_SILENT})
 

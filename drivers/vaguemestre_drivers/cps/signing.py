@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Final
@@ -21,7 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from vaguemestre_core.cps import CpsSituation, ExpiryNotice, KeyRole, cps_error
+from vaguemestre_core.cps import CpsSituation, KeyRole, cps_error
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cps.certificates import KEY_FOR_PURPOSE, CardCertificate, certificate_for
@@ -79,10 +80,6 @@ WAYS: Final[Mapping[SignatureAlgorithm, tuple[Way, ...]]] = MappingProxyType(
     }
 )
 _HASH_OF: Final = {_A.RSA_SHA256: "sha256", _A.RSA_SHA1: "sha1", _A.RSA_PSS_SHA256: "sha256"}
-_NOTICES: Final = {
-    ExpiryNotice.EXPIRED: CpsSituation.CPS_EXPIRED,
-    ExpiryNotice.NOT_YET: CpsSituation.CPS_NOT_YET_VALID,
-}
 
 
 def require_signed_info(data: bytes) -> None:
@@ -180,16 +177,14 @@ class CardSigner:
             raise cps_error(CpsSituation.CPS_CONTACTLESS)
         return certificate_for(self._reading.certificates, role)
 
-    def sign(
-        self, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm, notice: ExpiryNotice
-    ) -> bytes:
+    def sign(self, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm, now: datetime) -> bytes:
         """Return the signature of a SignedInfo.
 
         Args:
             purpose: what it is for.
             data: canonical SignedInfo, bytes.
             algorithm: the profile's.
-            notice: the validity of the card now, as its holder's ``validity`` says: an expired card signs nothing.
+            now: aware: an expired card signs nothing.
 
         Raises:
             InvalidInput: ``SIGNATURE_NOT_BOUND``.
@@ -198,8 +193,7 @@ class CardSigner:
                 and whatever the middleware says.
         """
         require_signed_info(data)
-        if notice in _NOTICES:
-            raise cps_error(_NOTICES[notice])
+        self._reading.holder.validity.require(now)
         certificate = self.certificate(purpose)
         key = self._card.private_key(certificate)
         way = way_for(algorithm, self._card.mechanisms())

@@ -17,14 +17,7 @@ from typing import Final, Protocol
 
 from vaguemestre_core.cardholders import OpenedCard, structure_of
 from vaguemestre_core.cards import CardKind, CardTrouble, Insertion, Situation
-from vaguemestre_core.cps import (
-    CardNumber,
-    CpsError,
-    CpsSituation,
-    ExpiryNotice,
-    KeyRole,
-    cps_error,
-)
+from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation, KeyRole, cps_error
 from vaguemestre_core.cpspin import LoginState, PinRequest, PinState, PinUse, Requester, worse_of
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
@@ -42,10 +35,6 @@ _WITHDRAW_S: Final = 0.2
 _LOST: Final = frozenset({CpsSituation.CPS_ABSENT, CpsSituation.CPS_REMOVED, CpsSituation.CPS_CHANGED})
 # After these the middleware was started anew by the driver of the token: nothing that was open is.
 _STARTED_ANEW: Final = frozenset({LoginState.REFUSED, LoginState.BLOCKED, LoginState.LOST})
-_NOT_VALID: Final = {
-    ExpiryNotice.EXPIRED: CpsSituation.CPS_EXPIRED,
-    ExpiryNotice.NOT_YET: CpsSituation.CPS_NOT_YET_VALID,
-}
 
 
 class PinAsker(Protocol):
@@ -137,7 +126,7 @@ class CpsDesk:
             with ExitStack() as stack:
                 card = stack.enter_context(self._loaded().card(number))
                 reading = card.read()
-                self._require_valid(reading)
+                reading.holder.validity.require(self._now())
                 self._log_in(stay, card, reading, asker)
                 opened = _opened(stay, reading)
                 session = _Session(opened=opened, card=card, reading=reading, closing=stack.pop_all())
@@ -175,8 +164,7 @@ class CpsDesk:
     def sign(self, key: str, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Sign for a purpose with an open card. Raises CpsError CPS_REMOVED when it is not open, and others."""
         with self._using(key) as session:
-            notice = session.reading.holder.validity.notice(self._now())
-            return CardSigner(session.card, session.reading).sign(purpose, data, algorithm, notice)
+            return CardSigner(session.card, session.reading).sign(purpose, data, algorithm, self._now())
 
     def tls_key(self, key: str) -> TlsKey:
         """Return the authentication key of an open card, for one connection. Raises CpsError."""
@@ -233,11 +221,6 @@ class CpsDesk:
         with self._state:
             self._numbers[insertion] = number
         return number
-
-    def _require_valid(self, reading: CardReading) -> None:
-        refused = _NOT_VALID.get(reading.holder.validity.notice(self._now()))
-        if refused is not None:
-            raise cps_error(refused)
 
     def _log_in(self, stay: Insertion, card: OpenCard, reading: CardReading, asker: str) -> None:
         demand = LoginDemand(

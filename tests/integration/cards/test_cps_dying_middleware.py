@@ -20,7 +20,7 @@ KEY = b"k" * 32
 CHILD = """
 import sys
 from pathlib import Path
-from vaguemestre_core.cps import CardNumber, ExpiryNotice
+from vaguemestre_core.cps import CardNumber
 from vaguemestre_core.cpspin import PinUse, Requester
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cps.login import CardLogin, LoginDemand
@@ -35,7 +35,8 @@ with CpsModule(module).card(CardNumber(digits=number)) as card:
     print("read", flush=True)
     CardLogin(card, FileTryBook(Path(book), b"k" * 32), lambda request: bytearray(b"1234")).open(demand)
     print("open", flush=True)
-    CardSigner(card, reading).sign(SignaturePurpose.VIHF, info, SignatureAlgorithm.RSA_SHA256, ExpiryNotice.NONE)
+    now = reading.holder.validity.begins_at
+    CardSigner(card, reading).sign(SignaturePurpose.VIHF, info, SignatureAlgorithm.RSA_SHA256, now)
     print("signed", flush=True)
 """
 

@@ -97,6 +97,12 @@ def test_notices_at_60_30_and_7_days(days: int, notice: ExpiryNotice) -> None:
 def test_before_and_after_the_validity() -> None:
     assert VALIDITY.notice(END + timedelta(seconds=1)) is ExpiryNotice.EXPIRED
     assert VALIDITY.notice(BEGIN - timedelta(seconds=1)) is ExpiryNotice.NOT_YET
+    VALIDITY.require(BEGIN)
+    VALIDITY.require(END)
+    with pytest.raises(CpsError, match="CPS_EXPIRED"):
+        VALIDITY.require(END + timedelta(seconds=1))
+    with pytest.raises(CpsError, match="CPS_NOT_YET_VALID"):
+        VALIDITY.require(BEGIN - timedelta(seconds=1))
     later = CardValidity(begins_at=BEGIN + timedelta(days=5), ends_at=END + timedelta(days=5))
     assert VALIDITY.common_with(later) == CardValidity(begins_at=later.begins_at, ends_at=END)
     with pytest.raises(InvalidInput, match="CARD_VALIDITY_INVALID"):
