@@ -8,23 +8,20 @@ Source: RFC 8017 (DigestInfo, EMSA-PSS), RFC 5246 and RFC 8446 (CertificateVerif
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, cast
+from typing import Final
 
 from vaguemestre_core.cps import KeyRole
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
 from vaguemestre_drivers.cps.certificates import CardCertificate, certificate_for
-from vaguemestre_drivers.cps.token import OpenCard, translated
+from vaguemestre_drivers.cps.signing import DIGEST_INFO
+from vaguemestre_drivers.cps.token import OpenCard
 
-# DigestInfo of SHA-256, SHA-384 and SHA-512, without the digest, and the digest's length.
-_DIGEST_INFOS: Final = (
-    (bytes.fromhex("3031300d060960864801650304020105000420"), 32),
-    (bytes.fromhex("3041300d060960864801650304020205000430"), 48),
-    (bytes.fromhex("3051300d060960864801650304020305000440"), 64),
-)
+RAISES_BLOCKS: Final = "RSA_X_509"
+_MECHANISMS: Final = {Padding.PKCS1: "RSA_PKCS", Padding.NONE: RAISES_BLOCKS}
+_DIGEST_INFOS: Final = tuple(DIGEST_INFO[name] for name in ("sha256", "sha384", "sha512"))
 _PSS_TRAILER: Final = 0xBC
 _MIN_BLOCK_BYTES: Final = 256
-_MECHANISMS: Final = {Padding.PKCS1: "RSA_PKCS", Padding.NONE: "RSA_X_509"}
 
 
 def tls_key_of(
@@ -40,7 +37,7 @@ def tls_key_of(
         card: the card, logged in.
         certificates: what was read on it.
         run: does a piece of work on the middleware's thread and returns what it gives, or raises what it raises.
-        raises_blocks: let TLS 1.3 and PSS be used (a setting): whether a CPS3 raises blocks itself is unverified.
+        raises_blocks: let TLS 1.3 and PSS be used: whether the card has the mechanism ``RAISES_BLOCKS``.
 
     Raises:
         CpsError: ``CPS_CERTIFICATE_MISSING``, ``CPS_CONTACTLESS``.
@@ -49,7 +46,7 @@ def tls_key_of(
 
     def sign(block: bytes, padding: Padding) -> bytes:
         require_handshake(block, padding)
-        return run(lambda: _raised(card, certificate, block, padding))
+        return run(lambda: card.sign(certificate, block, _MECHANISMS[padding]))
 
     return TlsKey(chain=(certificate.der,), sign=sign, raises_blocks=raises_blocks)
 
@@ -57,24 +54,9 @@ def tls_key_of(
 def require_handshake(block: bytes, padding: Padding) -> None:
     """Accept what a TLS handshake signs. Raises InvalidInput ``SIGNATURE_NOT_BOUND`` (reason shape)."""
     is_bound = (
-        any(block.startswith(prefix) and len(block) == len(prefix) + length for prefix, length in _DIGEST_INFOS)
+        any(block.startswith(prefix) and len(block) == len(prefix) + prefix[-1] for prefix in _DIGEST_INFOS)
         if padding is Padding.PKCS1
         else len(block) >= _MIN_BLOCK_BYTES and block[-1] == _PSS_TRAILER
     )
     if not is_bound:
         raise InvalidInput("SIGNATURE_NOT_BOUND", reason="shape")
-
-
-class _Signs(Protocol):
-    """What the library's own description of a private key forgets."""
-
-    def sign(self, data: bytes, *, mechanism: object) -> bytes: ...
-
-
-def _raised(card: OpenCard, certificate: CardCertificate, block: bytes, padding: Padding) -> bytes:
-    import pkcs11
-
-    key = card.private_key(certificate)
-    with translated():
-        mechanism = pkcs11.Mechanism[_MECHANISMS[padding]]
-        return bytes(cast("_Signs", key).sign(block, mechanism=mechanism))

@@ -26,7 +26,7 @@ from vaguemestre_core.cps import CpsSituation, KeyRole, cps_error
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cps.certificates import KEY_FOR_PURPOSE, CardCertificate, certificate_for
-from vaguemestre_drivers.cps.token import CardReading, OpenCard, is_usable_for, translated
+from vaguemestre_drivers.cps.token import CardReading, OpenCard, is_usable_for
 
 MAX_SIGNED_BYTES: Final = 262_144
 SALT_BYTES: Final = 32
@@ -34,11 +34,15 @@ _SIGNED_INFO: Final = re.compile(
     rb"<(?:[A-Za-z_][\w.-]{0,20}:)?SignedInfo(?:\s[^<>]{0,2000})?\s"
     rb'xmlns(?::[A-Za-z_][\w.-]{0,20})?="http://www\.w3\.org/2000/09/xmldsig#"[^<>]{0,2000}>'
 )
-# DigestInfo of RFC 8017, 9.2, note 1: what comes before the digest.
-_DIGEST_INFO: Final = {
-    "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
-    "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
-}
+# DigestInfo of RFC 8017, 9.2, note 1: what comes before the digest; its last byte is the digest's length.
+DIGEST_INFO: Final[Mapping[str, bytes]] = MappingProxyType(
+    {
+        "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
+        "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
+        "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
+        "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
+    }
+)
 
 
 @unique
@@ -112,7 +116,7 @@ def prepared(
     if way.preparation is Preparation.DIGEST:
         return digest
     if way.preparation is Preparation.DIGEST_INFO:
-        return _DIGEST_INFO[hash_name] + digest
+        return DIGEST_INFO[hash_name] + digest
     return pss_block(digest, random_bytes(SALT_BYTES), key_bits)
 
 
@@ -141,6 +145,12 @@ def verifies(key: rsa.RSAPublicKey, algorithm: SignatureAlgorithm, data: bytes, 
     except InvalidSignature:
         return False
     return True
+
+
+def _pss_parameters() -> tuple[object, ...]:
+    import pkcs11
+
+    return pkcs11.Mechanism.SHA256, pkcs11.MGF.SHA256, SALT_BYTES
 
 
 class CardSigner:
@@ -195,19 +205,10 @@ class CardSigner:
         require_signed_info(data)
         self._reading.holder.validity.require(now)
         certificate = self.certificate(purpose)
-        key = self._card.private_key(certificate)
         way = way_for(algorithm, self._card.mechanisms())
         public = certificate.facts.public_key
         given = prepared(way, _HASH_OF[algorithm], data, public.key_size)
-        import pkcs11
-
-        if not isinstance(key, pkcs11.SignMixin):
-            raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
-        parameters = (pkcs11.Mechanism.SHA256, pkcs11.MGF.SHA256, SALT_BYTES) if way.takes_pss else None
-        with translated():
-            signature = bytes(
-                key.sign(given, mechanism=getattr(pkcs11.Mechanism, way.mechanism), mechanism_param=parameters)
-            )
+        signature = self._card.sign(certificate, given, way.mechanism, _pss_parameters() if way.takes_pss else None)
         if not verifies(public, algorithm, data, signature):
             raise cps_error(CpsSituation.CPS_CHANGED)
         return signature

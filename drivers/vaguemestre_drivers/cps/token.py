@@ -214,6 +214,7 @@ class OpenCard:
         self._token = token
         self._session = session
         self._logged: pkcs11.Session | None = None
+        self._mechanisms: frozenset[str] | None = None
         self.view = view
 
     def __repr__(self) -> str:
@@ -333,11 +334,38 @@ class OpenCard:
             raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
         return by_label
 
-    def mechanisms(self) -> frozenset[str]:
-        """Return the names of the mechanisms the slot has, as the binding names them (``SHA256_RSA_PKCS``)."""
+    def sign(
+        self, certificate: CardCertificate, block: bytes, mechanism: str, parameters: tuple[object, ...] | None = None
+    ) -> bytes:
+        """Return what the private key of a certificate makes of a block; what may be signed is for the caller to say.
+
+        Args:
+            certificate: whose key.
+            block: prepared as the mechanism wants it.
+            mechanism: one of ``mechanisms``.
+            parameters: the mechanism's, as the binding takes them.
+
+        Raises:
+            CpsError: as ``private_key``, and whatever the middleware says.
+        """
+        import pkcs11
+
+        key = self.private_key(certificate)
+        if not isinstance(key, pkcs11.SignMixin):
+            raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
         with translated():
-            found = self._token.slot.get_mechanisms()
-        return frozenset(name for one in found if (name := getattr(one, "name", None)) is not None)
+            return bytes(key.sign(block, mechanism=pkcs11.Mechanism[mechanism], mechanism_param=parameters))
+
+    def mechanisms(self) -> frozenset[str]:
+        """Return the names of the mechanisms the slot has, as the binding names them (``SHA256_RSA_PKCS``).
+
+        The middleware is asked once: a card learns none while it is in.
+        """
+        if self._mechanisms is None:
+            with translated():
+                found = self._token.slot.get_mechanisms()
+            self._mechanisms = frozenset(name for one in found if (name := getattr(one, "name", None)) is not None)
+        return self._mechanisms
 
 
 def _found(session: pkcs11.Session, wanted: Mapping[pkcs11.Attribute, object]) -> list[pkcs11.Object]:

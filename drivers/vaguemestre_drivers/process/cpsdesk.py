@@ -20,11 +20,11 @@ from vaguemestre_core.cards import CardKind, CardTrouble, Insertion, Situation
 from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation, KeyRole, cps_error
 from vaguemestre_core.cpspin import LoginState, PinRequest, PinState, PinUse, Requester, worse_of
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
-from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
-from vaguemestre_drivers.cps.certificates import certificate_for
+from vaguemestre_drivers.cardtls.cpskey import RAISES_BLOCKS, tls_key_of
+from vaguemestre_drivers.cardtls.keys import TlsKey
 from vaguemestre_drivers.cps.login import CardLogin, LoginDemand
 from vaguemestre_drivers.cps.signing import CardSigner
-from vaguemestre_drivers.cps.token import CardReading, CpsModule, OpenCard, translated
+from vaguemestre_drivers.cps.token import CardReading, CpsModule, OpenCard
 from vaguemestre_drivers.cps.tries import TryBook
 from vaguemestre_drivers.cps.volet import read_number
 from vaguemestre_drivers.pcsc.connection import CardAccess
@@ -168,22 +168,14 @@ class CpsDesk:
 
     def tls_key(self, key: str) -> TlsKey:
         """Return the authentication key of an open card, for one connection. Raises CpsError."""
+
+        def run(work: Callable[[], bytes]) -> bytes:
+            with self._using(key):
+                return work()
+
         with self._using(key) as session:
-            certificate = certificate_for(session.reading.certificates, KeyRole.AUTHENTICATION)
-            raises_blocks = "RSA_X_509" in session.card.mechanisms()
-
-        def use(block: bytes, padding: Padding) -> bytes:
-            import pkcs11
-
-            mechanism = pkcs11.Mechanism.RSA_PKCS if padding is Padding.PKCS1 else pkcs11.Mechanism.RSA_X_509
-            with self._using(key) as session:
-                found = session.card.private_key(certificate)
-                if not isinstance(found, pkcs11.SignMixin):
-                    raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
-                with translated():
-                    return bytes(found.sign(block, mechanism=mechanism))
-
-        return TlsKey(chain=(certificate.der,), sign=use, raises_blocks=raises_blocks)
+            raises_blocks = RAISES_BLOCKS in session.card.mechanisms()
+            return tls_key_of(session.card, session.reading.certificates, run, raises_blocks=raises_blocks)
 
     @contextmanager
     def _using(self, key: str) -> Iterator[_Session]:
