@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
-from vaguemestre_agent.adapters.dmp.direct import DirectDoor
+from vaguemestre_agent.adapters.dmp.direct import DirectDoor, direct_address
 from vaguemestre_agent.adapters.http import HttpClient, TlsFiles
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
 from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
@@ -120,6 +120,7 @@ async def _direct_way(
     """Return the direct way, closed with the stack, or None. Raises InvalidInput DIRECT_INVALID, SIGNER_INVALID."""
     if not settings.direct_url:
         return None
+    direct_address(settings.direct_url)  # judged before any client is opened on it
     client = structure = None
     if settings.structure_certificate:
         structure = await asyncio.to_thread(_structure_of, settings)

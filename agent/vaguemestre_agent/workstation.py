@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from vaguemestre_agent.adapters.dmp.direct import direct_address
 from vaguemestre_agent.adapters.readers.cardkeys import SupervisedCardKeys
 from vaguemestre_agent.adapters.readers.port import SupervisedReaders
 from vaguemestre_agent.parts import Parts
@@ -20,7 +20,6 @@ from vaguemestre_core.readerports import ReadersPlaces, ReadersSource
 
 # In the state folder: the count of PIN tries.
 READERS_FOLDER: Final = "readers"
-_HTTPS_PORT: Final = 443
 
 
 def readers_of(settings: Settings, parts: Parts, paths: AgentPaths) -> SupervisedReaders | None:
@@ -45,15 +44,9 @@ def _places(services: ServiceSettings, tries: Path, streams: Path) -> ReadersPla
     kept = ReadersPlaces(tries=str(tries), streams=str(streams))
     if not services.direct_url or services.mode is ServiceMode.SHADOW:
         return kept
-    try:
-        url = urlsplit(services.direct_url)
-        port = url.port or _HTTPS_PORT
-    except ValueError:
-        raise InvalidInput("DIRECT_INVALID", reason="url") from None
-    if not url.hostname:
-        raise InvalidInput("DIRECT_INVALID", reason="url")
+    host, port = direct_address(services.direct_url)
     try:
         authorities = Path(services.ca_file).read_text("ascii") if services.ca_file else ""
     except (OSError, ValueError):
         raise InvalidInput("DIRECT_INVALID", reason="authorities") from None
-    return replace(kept, direct_host=url.hostname, direct_port=port, authorities=authorities)
+    return replace(kept, direct_host=host, direct_port=port, authorities=authorities)

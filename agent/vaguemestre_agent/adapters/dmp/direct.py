@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 from urllib.parse import urlsplit
 
 from vaguemestre_agent.adapters.dmp.caller import caller_of
@@ -24,7 +25,19 @@ from vaguemestre_core.ports import SendingContext
 from vaguemestre_core.records import AuthorityMeans
 from vaguemestre_documents.xds.metadata import DocumentEntry
 
-_HTTPS_PORT = 443
+_HTTPS_PORT: Final = 443
+
+
+def direct_address(url: str) -> tuple[str, int]:
+    """Return the host and the port of ``https://host[:port]``. Raises InvalidInput ``DIRECT_INVALID`` (reason url)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _HTTPS_PORT
+    except ValueError:
+        raise InvalidInput("DIRECT_INVALID", reason="url") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise InvalidInput("DIRECT_INVALID", reason="url")
+    return parts.hostname, port
 
 
 class DirectDoor:
@@ -54,16 +67,12 @@ class DirectDoor:
         signer: SignerPort | None = None,
         passed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise InvalidInput("DIRECT_INVALID", reason="url")
+        self._host, self._port = direct_address(url)
         if structure is not None and signer is None and (profile.vihf.signed or profile.submission.signed):
             raise InvalidInput("DIRECT_INVALID", reason="signer")
         self._profile = profile
-        self._host = parts.hostname
-        self._port = parts.port or _HTTPS_PORT
         # TLS is spoken by the readers process: from here on the way is plain, to the same host.
-        self._plain_url = f"http://{parts.netloc}"
+        self._plain_url = f"http://{urlsplit(url).netloc}"
         self._cards = cards
         self._keys = keys
         self._structure = structure
