@@ -146,7 +146,8 @@ class CardAuthorities:
         begun = [wanted[key] for key in sorted(set(wanted) - set(self._open))]
         for session in begun:
             self._open[session.key, session.national_id] = session
-        keys = {key for key, _ in self._open}
+        # What leaves under the structure's certificate takes no card from anybody: no pause.
+        keys = {key for key, _ in self._open} - {STRUCTURE_KEY}
         self._paces = {key: self._paces.get(key, _Pace()) for key in keys}
         for kind, sessions in (("authority.ended", ended), ("authority.opened", begun)):
             for session in sessions:
@@ -210,9 +211,7 @@ class CardAuthorities:
     def is_free(self, key: KeyId) -> bool:
         """Say whether an order may leave under a key now: one at a time, with a pause in between."""
         pace = self._paces.get(key)
-        if pace is None or key == STRUCTURE_KEY:
-            return True
-        return pace.under_way == 0 and self._clock.boot_s() >= pace.next_boot_s
+        return pace is None or (pace.under_way == 0 and self._clock.boot_s() >= pace.next_boot_s)
 
     @property
     def next_departure_s(self) -> float | None:
