@@ -298,7 +298,7 @@ _OWN: Final[Mapping[Code, tuple[str, str, str]]] = {
     ),
     Code.AGENT_NOT_ASKED: (
         "Cette commande n'est pas jumelée : l'agent n'a pas été interrogé sur ses lecteurs.",
-        "Aucun jumelage lisible pour ce compte : /v1/readers et /v1/cards n'ont pas été demandés.",
+        "Aucun jumelage lisible pour ce compte : /v1/readers n'a pas été demandé.",
         "Pour un examen complet, lancez « vaguemestre pair join ».",
     ),
     Code.LOCAL_CALLS_PROXIED: (

@@ -35,7 +35,6 @@ class SeenReader:
     name: str
     state: ReaderState
     card: CardKind | None = None
-    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,6 @@ class AgentFacts:
         readers_state: of its readers process (off, starting, running, down); empty when not asked.
         trouble: what prevents it from seeing readers.
         readers: names of those it sees.
-        cards: how many cards it sees.
         settings_error: code of the error when its settings cannot be read.
         source: where its settings say that the readers are.
     """
@@ -184,7 +182,6 @@ class AgentFacts:
     readers_state: str = ""
     trouble: Told | None = None
     readers: tuple[str, ...] = ()
-    cards: int = 0
     settings_error: str = ""
     source: ReadersSource = ReadersSource.OFF
 

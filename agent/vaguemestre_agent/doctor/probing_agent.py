@@ -1,6 +1,6 @@
 """Asks the running agent what it sees, through its local API like any program; works, and says so, when none runs.
 
-Owns the reading of health, readers and cards into facts. Keeps codes, sentences of the catalogue, names of readers and
+Owns the reading of health and readers into facts. Keeps codes, sentences of the catalogue, names of readers and
 counts: never a card's stay, never a professional.
 """
 
@@ -36,7 +36,7 @@ def read_reader_settings(paths: AgentPaths, environment: Mapping[str, str]) -> t
 
 
 def probe_agent(paths: AgentPaths, settings: ReadersSettings, settings_error: str = "") -> AgentFacts:
-    """Return what the agent says; asks three questions at most, each bounded."""
+    """Return what the agent says; asks two questions at most, each bounded."""
     facts = AgentFacts(settings_error=settings_error, source=settings.source)
     if _is_denied(paths.endpoint.address):
         return replace(facts, answer=AgentAnswer.DENIED)
@@ -59,13 +59,12 @@ def probe_agent(paths: AgentPaths, settings: ReadersSettings, settings_error: st
         return facts
     try:
         seen = call(make, lambda client: client.readers())
-        cards = call(make, lambda client: client.cards())
     except ClientFailure:  # revoked, another scope, or an older agent: not asked
         return facts
-    return with_readers(facts, seen, len(cards))
+    return with_readers(facts, seen)
 
 
-def with_readers(facts: AgentFacts, seen: wire_readers.Readers, cards: int) -> AgentFacts:
+def with_readers(facts: AgentFacts, seen: wire_readers.Readers) -> AgentFacts:
     """Return the facts with what the agent sees of readers."""
     trouble = seen.trouble
     return replace(
@@ -74,7 +73,6 @@ def with_readers(facts: AgentFacts, seen: wire_readers.Readers, cards: int) -> A
         readers_state=seen.state,
         trouble=None if trouble is None else Told(code=trouble.code, title=trouble.title, action=trouble.action),
         readers=tuple(one.name for one in seen.readers),
-        cards=cards,
     )
 
 

@@ -91,7 +91,7 @@ def _reader(said: Mapping[str, object]) -> SeenReader | None:
     if not isinstance(name, str) or state not in list(ReaderState):
         return None
     kind = CardKind(str(card)) if card in list(CardKind) else None
-    return SeenReader(name=name, state=ReaderState(str(state)), card=kind, is_shared=said.get("shared") is True)
+    return SeenReader(name=name, state=ReaderState(str(state)), card=kind)
 
 
 def _answer(heard: Heard, step: str, situation: str, result: str) -> PcscAnswer:

@@ -48,7 +48,7 @@ def probe(port: PcscPort, find_holders: Callable[[], tuple[str, ...]] = holders)
         return
     for status in seen:
         kind = kind_of(status.atr).value if status.atr else None
-        say("status", reader=status.name, state=_state(status).value, card=kind, shared=status.is_in_use)
+        say("status", reader=status.name, state=_state(status).value, card=kind)
     if any(status.is_in_use or status.is_exclusive for status in seen):
         say("holders")
         for name in find_holders():

@@ -67,7 +67,6 @@ HEALTHY = Facts(
         is_paired=True,
         readers_state="running",
         readers=("Lecteur A",),
-        cards=1,
         source=ReadersSource.PCSC,
     ),
 )
