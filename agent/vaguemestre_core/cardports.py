@@ -51,7 +51,6 @@ class KeySession:
         national_id: PS_IdNat of the professional whose orders leave.
         holder: PS_IdNat of who acts: the same one, or an employee with a CPE.
         structure: Struct_IdNat of the card or the certificate, or None when the document's is used.
-        opened_at: when it opened.
         until: when it ends at the latest.
     """
 
@@ -60,7 +59,6 @@ class KeySession:
     national_id: str
     holder: str
     structure: str | None
-    opened_at: datetime
     until: datetime
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from vaguemestre_core.authority import kinds_of
+from vaguemestre_core.authority import PREFERENCE, kinds_of
 from vaguemestre_core.cardports import CardPresencePort, KeyId, KeySession, OpenCard
 from vaguemestre_core.errors import InvalidInput, StoreError
 from vaguemestre_core.orders import OrderKind
@@ -169,7 +169,6 @@ class CardAuthorities:
                     national_id=who,
                     holder=who,
                     structure=self._structure.structure,
-                    opened_at=self._clock.now(),
                     until=self._structure.until,
                 )
                 for who in sorted(set(self._settings.structure_for.split()))
@@ -187,7 +186,6 @@ class CardAuthorities:
             national_id=who,
             holder=card.holder,
             structure=card.structure,
-            opened_at=self._clock.now(),
             until=card.until,
         )
 
@@ -195,7 +193,7 @@ class CardAuthorities:
         """Return the keys that may be used now, those of persons first."""
         now = self._clock.now()
         living = [session for key, session in sorted(self._open.items()) if session.until > now]
-        return sorted(living, key=lambda session: list(AuthorityMeans).index(session.means))
+        return sorted(living, key=lambda session: PREFERENCE.index(session.means))
 
     def session_for(self, national_id: str, kind: OrderKind) -> KeySession | None:
         """Return the key under which an order of this kind may leave for a professional, or None."""
@@ -203,10 +201,6 @@ class CardAuthorities:
             if session.national_id == national_id and kind in kinds_of(session.means):
                 return session
         return None
-
-    def is_open(self, key: KeyId) -> bool:
-        """Say whether a key may still be used."""
-        return any(found == key for found, _ in self._open)
 
     def is_free(self, key: KeyId) -> bool:
         """Say whether an order may leave under a key now: one at a time, with a pause in between."""

@@ -57,7 +57,6 @@ class Station:
             national_id=DOCTOR,
             holder=holder,
             structure=structure,
-            opened_at=FAR,
             until=FAR,
         )
         return SendingContext(session=session, product=PRODUCT)

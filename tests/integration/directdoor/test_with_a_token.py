@@ -142,7 +142,6 @@ async def test_a_document_leaves_with_the_keys_of_a_token_then_nothing_once_it_i
             national_id=DOCTOR,
             holder=DOCTOR,
             structure=None,
-            opened_at=FAR,
             until=FAR,
         )
         context = SendingContext(session=session, product=PRODUCT)

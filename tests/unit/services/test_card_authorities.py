@@ -255,7 +255,6 @@ def test_a_key_and_a_card_show_nobody() -> None:
         national_id=DOCTOR,
         holder=DOCTOR,
         structure=None,
-        opened_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
         until=dt.datetime(2027, 1, 1, tzinfo=dt.UTC),
     )
     assert DOCTOR not in repr(session) + str(session) + f"{session}"

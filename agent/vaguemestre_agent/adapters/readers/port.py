@@ -103,11 +103,6 @@ class SupervisedReaders:
         """What is seen now."""
         return self._picture
 
-    @property
-    def pid(self) -> int | None:
-        """Number of the process now alive, if any."""
-        return self._supervised.pid
-
     def listen(self, listener: Callable[[ReadersPicture], None]) -> Callable[[], None]:
         """Call the listener after each change; return the function that stops it."""
         self._listeners.append(listener)

@@ -58,11 +58,6 @@ class Supervised:
         """Number of the process now alive, if any."""
         return None if self._life is None else self._life.pid
 
-    @property
-    def lives(self) -> int:
-        """How many lives there were, the present one included: names the present one."""
-        return self._lives
-
     async def run(self) -> None:
         """Live for ever. Cancellation: safe, the process ends."""
         while True:
