@@ -20,10 +20,10 @@ def holder_of(values: Mapping[str, object]) -> HolderCard:
     return HolderCard(
         national_id=NationalIdentifier.parse(str(values["national_id"])),
         family_name=str(values["family_name"]),
-        given_name=_text(values["given_name"]),
-        title=_text(values["title"]),
+        given_name=text_or_none(values["given_name"]),
+        title=text_or_none(values["title"]),
         profession=_number(values["profession"]),
-        specialty=_text(values["specialty"]),
+        specialty=text_or_none(values["specialty"]),
         category=_category(values),
         is_test=values["is_test"] is not False,
         validity=CardValidity(begins_at=_instant(values["begins_at"]), ends_at=_instant(values["ends_at"])),
@@ -41,7 +41,7 @@ def opened_of(values: Mapping[str, object]) -> OpenedCard:
         key=str(values["key"]),
         category=_category(values),
         holder=str(values["holder"]),
-        structure=_text(values["structure"]),
+        structure=text_or_none(values["structure"]),
         until=_instant(values["until"]),
         certificate=base64.b64decode(str(values["certificate"])),
     )
@@ -65,7 +65,8 @@ def _instant(value: object) -> datetime:
     return datetime.fromisoformat(str(value))
 
 
-def _text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
+    """Return what may be absent, as text."""
     return None if value is None else str(value)
 
 

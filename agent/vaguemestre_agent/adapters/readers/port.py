@@ -9,9 +9,9 @@ import base64
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from vaguemestre_agent.adapters.readers.holders import all_opened, holder_of, opened_of
+from vaguemestre_agent.adapters.readers.holders import all_opened, holder_of, opened_of, text_or_none
 from vaguemestre_agent.adapters.readers.life import Limits
 from vaguemestre_agent.adapters.readers.scannernews import (
     scanned_code,
@@ -52,6 +52,9 @@ _SIGN_S: Final = 20.0
 # The person's two minutes, the window's start and end, and the card.
 _LOG_IN_S: Final = 160.0
 _MIB: Final = 1024 * 1024
+# What a malformed word of the process raises where it is read.
+_MALFORMED: Final = (InvalidInput, KeyError, TypeError, ValueError)
+T = TypeVar("T")
 
 
 class SupervisedReaders:
@@ -119,31 +122,17 @@ class SupervisedReaders:
 
     async def read_vitale(self, stay: Insertion) -> CardPersons:
         """Read the persons of a carte Vitale."""
-        values = await self._values("read_vitale", {"insertion": stay}, allowed_s=_READ_VITALE_S)
-        listed = values.get("beneficiaries")
-        try:
-            people = tuple(_person(item) for item in listed) if isinstance(listed, list) else ()
-            return CardPersons(reading=str(values["reading"]), people=people)
-        except (KeyError, TypeError, ValueError):
-            raise UnexpectedError("READERS_BUG", error="answer") from None
+        return _parsed(_persons, await self._values("read_vitale", {"insertion": stay}, allowed_s=_READ_VITALE_S))
 
     async def confirm_vitale(self, stay: Insertion, reading: str, position: int) -> CardPerson:
         """Read the card again and return the person chosen."""
         asked = {"insertion": stay, "reading": reading, "position": position}
-        values = await self._values("confirm_vitale", asked, allowed_s=_READ_VITALE_S)
-        try:
-            return _person(values)
-        except (KeyError, TypeError, ValueError):
-            raise UnexpectedError("READERS_BUG", error="answer") from None
+        return _parsed(_person, await self._values("confirm_vitale", asked, allowed_s=_READ_VITALE_S))
 
     async def read_codes(self, content: bytes, media_type: str) -> ReadCodes:
         """Read the codes of an image or a PDF."""
-        answer = await self._supervised.ask("read_codes", {"media_type": media_type}, content, allowed_s=_READ_CODES_S)
-        values = answer.header.get("values")
-        try:
-            return _codes(values if isinstance(values, dict) else {})
-        except (InvalidInput, KeyError, TypeError, ValueError):
-            raise UnexpectedError("READERS_BUG", error="answer") from None
+        asked = {"media_type": media_type}
+        return _parsed(_codes, await self._values("read_codes", asked, content, allowed_s=_READ_CODES_S))
 
     def opened(self) -> Sequence[OpenedCard]:
         """Return the professionals' cards that are open."""
@@ -151,19 +140,12 @@ class SupervisedReaders:
 
     async def read_holder(self, stay: Insertion) -> HolderCard:
         """Read whose card it is."""
-        values = await self._values("cps_holder", {"insertion": stay}, allowed_s=_READ_HOLDER_S)
-        try:
-            return holder_of(values)
-        except (InvalidInput, KeyError, TypeError, ValueError):
-            raise UnexpectedError("READERS_BUG", error="answer") from None
+        return _parsed(holder_of, await self._values("cps_holder", {"insertion": stay}, allowed_s=_READ_HOLDER_S))
 
     async def log_in(self, stay: Insertion, asker: str) -> OpenedCard:
         """Have a person asked for the PIN."""
-        values = await self._values("cps_login", {"insertion": stay, "asker": asker}, allowed_s=_LOG_IN_S)
-        try:
-            return opened_of(values)
-        except (KeyError, TypeError, ValueError):
-            raise UnexpectedError("READERS_BUG", error="answer") from None
+        asked = {"insertion": stay, "asker": asker}
+        return _parsed(opened_of, await self._values("cps_login", asked, allowed_s=_LOG_IN_S))
 
     async def log_out(self, stay: Insertion) -> None:
         """Close a card's session."""
@@ -181,8 +163,10 @@ class SupervisedReaders:
         values = await self._values("cps_tls", asked, allowed_s=3 * within_s + _SIGN_S)
         return str(values.get("address", ""))
 
-    async def _values(self, verb: str, arguments: Mapping[str, object], *, allowed_s: float) -> Mapping[str, object]:
-        values = (await self._supervised.ask(verb, arguments, allowed_s=allowed_s)).header.get("values")
+    async def _values(
+        self, verb: str, arguments: Mapping[str, object], content: bytes = b"", *, allowed_s: float
+    ) -> Mapping[str, object]:
+        values = (await self._supervised.ask(verb, arguments, content, allowed_s=allowed_s)).header.get("values")
         return values if isinstance(values, dict) else {}
 
     def _take(self, life: int, name: str, frame: Frame) -> None:
@@ -193,7 +177,7 @@ class SupervisedReaders:
         elif name == "cards":
             try:
                 self._hold(all_opened(frame.header.get("open")))
-            except (KeyError, TypeError, ValueError):
+            except _MALFORMED:
                 _LOGGER.warning("readers.event_unreadable")
                 self._hold(())
         elif name == "down":
@@ -202,7 +186,7 @@ class SupervisedReaders:
         else:
             try:
                 self._take_news(life, name, frame)
-            except (InvalidInput, KeyError, TypeError, ValueError):
+            except _MALFORMED:
                 _LOGGER.warning("readers.event_unreadable")
 
     def _take_news(self, life: int, name: str, frame: Frame) -> None:
@@ -232,6 +216,14 @@ class SupervisedReaders:
             listener(self._picture)
 
 
+def _parsed(parse: Callable[[Mapping[str, object]], T], values: Mapping[str, object]) -> T:
+    """Return what an answer says; a malformed one is a bug of ours. Raises UnexpectedError READERS_BUG."""
+    try:
+        return parse(values)
+    except _MALFORMED:
+        raise UnexpectedError("READERS_BUG", error="answer") from None
+
+
 def _picture(life: int, header: Mapping[str, object]) -> ReadersPicture:
     trouble, readers = header.get("trouble"), header["readers"]
     if not isinstance(readers, list) or not (trouble is None or isinstance(trouble, str)):
@@ -251,6 +243,12 @@ def _reader(item: Mapping[str, object]) -> CardReader:
     )
 
 
+def _persons(values: Mapping[str, object]) -> CardPersons:
+    listed = values.get("beneficiaries")
+    people = tuple(_person(item) for item in listed) if isinstance(listed, list) else ()
+    return CardPersons(reading=str(values["reading"]), people=people)
+
+
 def _person(item: Mapping[str, object]) -> CardPerson:
     position, rank = item["position"], item["birth_rank"]
     if not isinstance(position, int):
@@ -259,18 +257,14 @@ def _person(item: Mapping[str, object]) -> CardPerson:
         position=position,
         usual_name=str(item["usual_name"]),
         given_name=str(item["given_name"]),
-        birth_name=_text_or_none(item["birth_name"]),
-        birth_date=_text_or_none(item["birth_date"]),
+        birth_name=text_or_none(item["birth_name"]),
+        birth_date=text_or_none(item["birth_date"]),
         is_lunar=item["is_lunar"] is True,
         birth_rank=rank if isinstance(rank, int) else None,
-        nir=_text_or_none(item["nir"]),
+        nir=text_or_none(item["nir"]),
         nir_key=str(item["nir_key"]),
         is_certified=item["is_certified"] is True,
     )
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _codes(values: Mapping[str, object]) -> ReadCodes:
