@@ -6,8 +6,8 @@ import base64
 
 from vaguemestre_agent.localapi import readerport as asked
 from vaguemestre_agent.localapi.calls import Answer, Call
-from vaguemestre_agent.localapi.refusals import RequestInvalid
-from vaguemestre_api import openapi, wire_readers
+from vaguemestre_agent.localapi.reading import check_schema
+from vaguemestre_api import wire_readers
 from vaguemestre_api.codec import from_json
 from vaguemestre_api.jsontypes import parse_object
 from vaguemestre_api.messages import fill, message
@@ -114,9 +114,7 @@ async def scan(call: Call) -> Answer:
     upload = call.upload
     assert upload is not None
     metadata = parse_object(upload.metadata)
-    wrong = list(openapi.schemas().violations(metadata, openapi.schemas().named("ScanRequest"), "/metadata"))
-    if wrong:
-        raise RequestInvalid([(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in wrong])
+    check_schema(metadata, "ScanRequest", "/metadata")
     request = from_json(wire_readers.ScanRequest, metadata)
     expected = None if request.expected is None else ScanKind(request.expected)
     found = await call.backend.readers.scan(call.caller, upload.body, upload.media_type, expected)

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from vaguemestre_agent.localapi.calls import Batch, BatchItem, Upload
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.mapping import actor_from_wire
-from vaguemestre_agent.localapi.refusals import RequestInvalid
+from vaguemestre_agent.localapi.refusals import RequestInvalid, schema_findings
 from vaguemestre_api import openapi, wire, wire_facts
 from vaguemestre_api.codec import from_json
 from vaguemestre_api.jsontypes import Json, JsonObject, JsonRefused, dump_json, parse_object
@@ -139,7 +139,7 @@ async def read_batch(request: web.BaseRequest, limits: ApiLimits) -> tuple[Batch
         if name not in parts.found:
             raise InvalidInput("MULTIPART_INVALID", reason="missing", pointer=f"/{name}")
     listed = as_object(parts.found["documents"], "/documents")
-    _check_schema(listed, "BatchRequest", "/documents")
+    check_schema(listed, "BatchRequest", "/documents")
     documents = from_json(wire_facts.BatchRequest, listed).documents
     if len(documents) != len(parts.files):
         raise InvalidInput("MULTIPART_INVALID", reason="count", pointer=f"/{_MANY}")
@@ -178,15 +178,16 @@ def _part_actor(parts: _Parts) -> Actor | None:
     return checked_actor(as_object(parts.found["actor"], "/actor")) if "actor" in parts.found else None
 
 
-def _check_schema(value: Json, schema: str, pointer: str) -> None:
-    found = list(openapi.schemas().violations(value, openapi.schemas().named(schema), pointer))
+def check_schema(value: Json, schema: str, pointer: str) -> None:
+    """Check a value against a named schema. Raises RequestInvalid with pointers."""
+    found = schema_findings(openapi.schemas().violations(value, openapi.schemas().named(schema), pointer))
     if found:
-        raise RequestInvalid([(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in found])
+        raise RequestInvalid(found)
 
 
 def checked_actor(value: Json, pointer: str = "/actor") -> Actor:
     """Return the actor that a JSON object names. Raises RequestInvalid with pointers."""
-    _check_schema(value, "Actor", pointer)
+    check_schema(value, "Actor", pointer)
     return actor_from_wire(from_json(wire.Actor, value))
 
 

@@ -5,7 +5,7 @@ Owns the mapping only; the sentences are in the catalogue. Source: RFC 9457.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +13,7 @@ from vaguemestre_agent.localapi.findings import Defect, findings_of
 from vaguemestre_api import wire
 from vaguemestre_api.jsontypes import JsonScalar
 from vaguemestre_api.messages import fill, message
+from vaguemestre_api.schema import Violation
 from vaguemestre_core.cards import CardTrouble
 from vaguemestre_core.cps import CpsError
 from vaguemestre_core.errors import (
@@ -49,6 +50,11 @@ class RequestInvalid(InvalidInput):
     def __init__(self, findings: Sequence[tuple[str, str]]) -> None:
         super().__init__("REQUEST_INVALID", count=len(findings), pointer=findings[0][1] if findings else "")
         self.findings = tuple(Defect(code=code, pointer=pointer) for code, pointer in findings)
+
+
+def schema_findings(violations: Iterable[Violation]) -> list[tuple[str, str]]:
+    """Return what ``RequestInvalid`` takes for broken constraints."""
+    return [(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in violations]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

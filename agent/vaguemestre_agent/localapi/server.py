@@ -25,7 +25,7 @@ from vaguemestre_agent.localapi.calls import Answer, Call
 from vaguemestre_agent.localapi.events import EventStream
 from vaguemestre_agent.localapi.limits import ApiLimits
 from vaguemestre_agent.localapi.peers import peer_identity
-from vaguemestre_agent.localapi.refusals import Refusal, RequestInvalid, refusal
+from vaguemestre_agent.localapi.refusals import Refusal, RequestInvalid, refusal, schema_findings
 from vaguemestre_agent.localapi.routes import Match, Route, RouteTable
 from vaguemestre_api import openapi
 from vaguemestre_api.client import ACTOR_HEADER
@@ -324,7 +324,7 @@ class _Values:
                     findings.append(("SCHEMA_REQUIRED", f"/{parameter.where}/{parameter.name}"))
                 continue
             value, violations = openapi.check_parameter(parameter, values)
-            findings += [(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in violations]
+            findings += schema_findings(violations)
             if parameter.where == "query":
                 self.query[parameter.name] = value
             elif parameter.where == "header":
@@ -345,9 +345,9 @@ class _Values:
 def _check_body(route: Route, body: JsonObject) -> None:
     if route.operation.request_schema is None:
         raise InvalidInput("BODY_UNEXPECTED")
-    violations = openapi.check_body(route.operation, body)
-    if violations:
-        raise RequestInvalid([(f"SCHEMA_{item.keyword.upper()}", item.pointer) for item in violations])
+    findings = schema_findings(openapi.check_body(route.operation, body))
+    if findings:
+        raise RequestInvalid(findings)
 
 
 def _one_actor(header: str | None, given: Actor | None, *, needed: bool) -> Actor | None:
