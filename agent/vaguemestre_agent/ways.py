@@ -64,50 +64,49 @@ async def open_ways(settings: ServiceSettings, parts: Parts) -> AsyncIterator[Wa
     async with AsyncExitStack() as stack:
         signer = await asyncio.to_thread(_signer, settings)
         direct = await _direct_way(settings, profile, parts, signer, stack)
-        if not settings.proxy_url:
-            if direct is None:
-                yield Ways(profile=profile, proxy=UnconfiguredProxy(), dmp=UnconfiguredDmp(), is_configured=False)
-                return
-            yield Ways(
-                profile=profile,
-                proxy=UnconfiguredProxy(),
-                dmp=EsanteDmp(None, profile, parts.clock, parts.random, signer=signer, direct=direct.door),
-                is_configured=True,
-                cards=direct.cards,
-                structure=direct.structure,
-            )
-            return
-        endpoint = DmpEndpoint(
-            base_url=settings.proxy_url,
-            tls=TlsFiles(
-                ca_file=_file(settings.ca_file),
-                certificate_file=_file(settings.client_certificate),
-                key_file=_file(settings.client_key),
-            ),
-            trust_env=settings.trust_env,
-        )
-        client = endpoint.open_client(passed=parts.failpoints.hit)
-        stack.push_async_callback(client.aclose)
-        prompts = endpoint.open_client(connections=PENDING_MAX + 8)
-        stack.push_async_callback(prompts.aclose)
-        door = None if direct is None else direct.door
+        client, proxy = _proxy_way(settings, profile, parts, stack)
+        is_configured = client is not None or direct.door is not None
         yield Ways(
             profile=profile,
-            proxy=EsanteProxy(prompts, profile, parts.clock),
-            dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer, direct=door),
-            is_configured=True,
-            cards=NoCards() if direct is None else direct.cards,
-            structure=None if direct is None else direct.structure,
+            proxy=proxy,
+            dmp=EsanteDmp(client, profile, parts.clock, parts.random, signer=signer, direct=direct.door)
+            if is_configured
+            else UnconfiguredDmp(),
+            is_configured=is_configured,
+            cards=direct.cards,
+            structure=direct.structure,
         )
+
+
+def _proxy_way(
+    settings: ServiceSettings, profile: ServiceProfile, parts: Parts, stack: AsyncExitStack
+) -> tuple[HttpClient | None, ProxyPort]:
+    """Return the client of what leaves through the proxy, closed with the stack, if any, and the proxy's sessions."""
+    if not settings.proxy_url:
+        return None, UnconfiguredProxy()
+    endpoint = DmpEndpoint(
+        base_url=settings.proxy_url,
+        tls=TlsFiles(
+            ca_file=_file(settings.ca_file),
+            certificate_file=_file(settings.client_certificate),
+            key_file=_file(settings.client_key),
+        ),
+        trust_env=settings.trust_env,
+    )
+    client = endpoint.open_client(passed=parts.failpoints.hit)
+    stack.push_async_callback(client.aclose)
+    prompts = endpoint.open_client(connections=PENDING_MAX + 8)
+    stack.push_async_callback(prompts.aclose)
+    return client, EsanteProxy(prompts, profile, parts.clock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Direct:
-    """The way without a proxy."""
+    """The way without a proxy; by default there is none."""
 
-    door: DirectDoor
-    cards: CardPresencePort
-    structure: StructureCertificate | None
+    door: DirectDoor | None = None
+    cards: CardPresencePort = field(default_factory=NoCards)
+    structure: StructureCertificate | None = None
 
 
 async def _direct_way(
@@ -116,10 +115,10 @@ async def _direct_way(
     parts: Parts,
     signer: SoftwareSigner | None,
     stack: AsyncExitStack,
-) -> _Direct | None:
-    """Return the direct way, closed with the stack, or None. Raises InvalidInput DIRECT_INVALID, SIGNER_INVALID."""
+) -> _Direct:
+    """Return the direct way, closed with the stack. Raises InvalidInput DIRECT_INVALID, SIGNER_INVALID."""
     if not settings.direct_url:
-        return None
+        return _Direct()
     direct_address(settings.direct_url)  # judged before any client is opened on it
     client = structure = None
     if settings.structure_certificate:
