@@ -19,12 +19,12 @@ from vaguemestre_agent.services.cardauthorities import AuthoritySettings
 from vaguemestre_agent.services.dispatch import DispatchSettings
 from vaguemestre_core.announcements import AnnouncementSettings
 from vaguemestre_core.breaker import BreakerPolicy
-from vaguemestre_core.deferral import DeferralMode, DeferralPolicy
+from vaguemestre_core.deferral import DeferralPolicy
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.keeping import BackupSettings, RetentionSettings
-from vaguemestre_core.readerports import ReadersSettings, ReadersSource
+from vaguemestre_core.readerports import ReadersSettings
 from vaguemestre_core.retry import RetryPolicy
-from vaguemestre_core.scannersettings import KeyboardLayout, ScannerSettings
+from vaguemestre_core.scannersettings import ScannerSettings
 from vaguemestre_core.secondcopy import SecondCopySettings
 from vaguemestre_documents.pdf.policy import FooterPolicy, PdfaMode
 
@@ -255,8 +255,7 @@ def _convert(value: object, wanted: object) -> object:
         return float(str(value)) if wanted is float else int(str(value))
     if wanted is time:
         return value if isinstance(value, time) else time.fromisoformat(str(value))
-    if wanted in (DeferralMode, KeyboardLayout, KeyStoreKind, Mode, PdfaMode, ReadersSource, ServiceMode):
-        assert isinstance(wanted, type)
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return wanted(str(value))
     if not isinstance(value, str):
         raise TypeError
