@@ -147,7 +147,6 @@ async def running_services(
     dispatch = DispatchService(
         store,
         parts.around_dmp(services.dmp),
-        sessions,
         authorities,
         outages,
         parts.clock,

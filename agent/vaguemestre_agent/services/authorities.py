@@ -24,7 +24,7 @@ class Authorities:
     """Every authority open on this workstation."""
 
     def __init__(self, sessions: SessionService, cards: CardAuthorities) -> None:
-        self._sessions = sessions
+        self.sessions = sessions
         self.cards = cards
 
     def find(self, national_id: str, client: Client, kind: OrderKind) -> Held | None:
@@ -35,7 +35,7 @@ class Authorities:
         """
         if client.product is None:
             return None
-        session = self._sessions.session_for(national_id, client)
+        session = self.sessions.session_for(national_id, client)
         return self.cards.session_for(national_id, kind) if session is None else session
 
     def until(self, national_id: str, client: Client) -> datetime | None:
@@ -53,7 +53,7 @@ class Authorities:
     def rights(self, clients: Sequence[Client], *, free_only: bool = False) -> Sequence[SendingRight]:
         """Return for whom which orders of these clients may leave now; ``free_only``: under keys that are not paced."""
         found: dict[tuple[str, frozenset[OrderKind]], set[ClientId]] = {}
-        for right in self._sessions.rights(clients):
+        for right in self.sessions.rights(clients):
             found.setdefault((right.professional, right.kinds), set()).update(right.clients)
         sending = {client.client_id for client in clients if client.product is not None}
         for session in self.cards.sessions():
@@ -71,4 +71,4 @@ class Authorities:
         """Return who may send from here now, as far as this client is concerned."""
         is_told = client.product is not None or Scope.ADMIN in client.scopes
         own = self.cards.authorities() if is_told else ()
-        return [*self._sessions.authorities(client), *own]
+        return [*self.sessions.authorities(client), *own]

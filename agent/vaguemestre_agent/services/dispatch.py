@@ -19,7 +19,6 @@ from vaguemestre_agent.services.exchanges import STORE_RETRY_S, Exchanges
 from vaguemestre_agent.services.guarding import guards_of
 from vaguemestre_agent.services.kept_documents import KeptDocuments
 from vaguemestre_agent.services.outages import Outages
-from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_agent.services.settling import SettlingService
 from vaguemestre_agent.services.strikes import Strikes
 from vaguemestre_agent.services.verdicts import verdict_of
@@ -87,7 +86,6 @@ class DispatchService:
         self,
         store: StorePort,
         dmp: DmpPort,
-        sessions: SessionService,
         authorities: Authorities,
         outages: Outages,
         clock: ClockPort,
@@ -109,7 +107,7 @@ class DispatchService:
         self._wake = wake
         self._free = asyncio.Semaphore(settings.senders)
         self._settling: set[str] = set()
-        self._exchanges = Exchanges(store, sessions, authorities, clock)
+        self._exchanges = Exchanges(store, authorities, clock)
         self._outages = outages
         self._strikes = Strikes(store, self._exchanges, outages, clock, limit=settings.strikes)
         self._documents = KeptDocuments(store=store, preparer=preparer, clock=clock)

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from vaguemestre_agent.services.authorities import Authorities
 from vaguemestre_agent.services.clients import client_of
-from vaguemestre_agent.services.sessions import SessionService
 from vaguemestre_core.cardports import KeySession
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.ports import ClockPort, SendingContext, StorePort
@@ -26,9 +25,8 @@ T = TypeVar("T")
 class Exchanges:
     """Shared by sending and settling. ``trouble`` is the code of what ails the store now, or None."""
 
-    def __init__(self, store: StorePort, sessions: SessionService, authorities: Authorities, clock: ClockPort) -> None:
+    def __init__(self, store: StorePort, authorities: Authorities, clock: ClockPort) -> None:
         self._store = store
-        self._sessions = sessions
         self._authorities = authorities
         self._clock = clock
         self.trouble: str | None = None
@@ -82,8 +80,8 @@ class Exchanges:
         A key is not forgotten: only its card says whether it is there.
         """
         session = context.session
-        if isinstance(session, ProxySession) and self._sessions.forget(session):
-            await self.persist(lambda: self._sessions.note_lost(session))
+        if isinstance(session, ProxySession) and self._authorities.sessions.forget(session):
+            await self.persist(lambda: self._authorities.sessions.note_lost(session))
 
     async def persist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Do what must be done until the store takes it."""

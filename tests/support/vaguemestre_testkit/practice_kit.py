@@ -391,7 +391,6 @@ async def office(
         dispatch = DispatchService(
             store,
             dmp,
-            sessions,
             authorities,
             outages,
             clock,
