@@ -20,6 +20,7 @@ from lxml import etree
 
 from vaguemestre_core.contacts import CodedConcept, require_oid
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_core.signing import DIGEST_NAMES, DIGEST_URIS, SIGNATURE_URIS, SignatureAlgorithm
 from vaguemestre_documents.cda.parse import DEFAULT_MAX_BYTES, parse_xml
 from vaguemestre_documents.codes import CONFIDENTIALITY, VISIBILITY, Confidentiality, Visibility
 from vaguemestre_documents.hl7time import Hl7Time
@@ -33,21 +34,6 @@ _PURPOSE_SOURCE: Final = "1.2.840.10065.1.12.1.14"
 _NO_DIGEST: Final = "AA=="
 
 
-class SignatureAlgorithm(Enum):
-    """RSA with the hash named: PKCS#1 v1.5, or PSS with MGF1 of the same hash (RFC 6931, 2.3.10)."""
-
-    RSA_SHA1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
-    RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-    RSA_PSS_SHA256 = "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"
-
-
-class DigestAlgorithm(Enum):
-    """Digest of the references."""
-
-    SHA1 = "http://www.w3.org/2000/09/xmldsig#sha1"
-    SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
-
-
 class Canonicalization(Enum):
     """Canonical XML of SignedInfo and of the documents."""
 
@@ -58,15 +44,14 @@ class Canonicalization(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureSettings:
-    """Algorithms and namespaces of the signature; the defaults are those of the official samples."""
+    """Algorithms and namespaces of the signature; the defaults are those of the official samples.
+
+    The references are digested by the hash of the signature's algorithm.
+    """
 
     signature: SignatureAlgorithm = SignatureAlgorithm.RSA_SHA1
-    digest: DigestAlgorithm = DigestAlgorithm.SHA1
     canonicalization: Canonicalization = Canonicalization.C14N_WITH_COMMENTS
     xades_namespace: str = XADES_1_1_1
-
-
-_HASHES: Final[Mapping[DigestAlgorithm, str]] = {DigestAlgorithm.SHA1: "sha1", DigestAlgorithm.SHA256: "sha256"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +99,19 @@ def sign_submission_set(request: SignatureRequest, *, sign: Callable[[bytes], by
     _purpose(root, request.signature_id)
     properties = _signed_properties(root, request)
     etree.SubElement(info, _ds("CanonicalizationMethod"), {"Algorithm": settings.canonicalization.value})
-    etree.SubElement(info, _ds("SignatureMethod"), {"Algorithm": settings.signature.value})
+    etree.SubElement(info, _ds("SignatureMethod"), {"Algorithm": SIGNATURE_URIS[settings.signature]})
     # A same-document reference without transform is digested in canonical XML 1.0, comments left out.
     _reference(
         info,
         {"Type": f"{DSIG}Manifest", "URI": "#IHEManifest"},
         settings,
-        _digest(_canonical(manifest, Canonicalization.C14N), settings.digest),
+        _digest(_canonical(manifest, Canonicalization.C14N), settings.signature),
     )
     _reference(
         info,
         {"Type": f"{settings.xades_namespace}SignedProperties", "URI": "#S0-SignedProperties"},
         settings,
-        _digest(_canonical(properties, Canonicalization.C14N), settings.digest),
+        _digest(_canonical(properties, Canonicalization.C14N), settings.signature),
     )
     value.text = _base64(sign(_canonical(info, settings.canonicalization)))
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
@@ -177,8 +162,8 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _digest(content: bytes, algorithm: DigestAlgorithm) -> str:
-    return _base64(hashlib.new(_HASHES[algorithm], content, usedforsecurity=False).digest())
+def _digest(content: bytes, algorithm: SignatureAlgorithm) -> str:
+    return _base64(hashlib.new(DIGEST_NAMES[algorithm], content, usedforsecurity=False).digest())
 
 
 def _canonical(element: etree._Element, method: Canonicalization) -> bytes:
@@ -208,7 +193,7 @@ def _reference(
     if transform is not None:
         transforms = etree.SubElement(reference, _ds("Transforms"))
         etree.SubElement(transforms, _ds("Transform"), {"Algorithm": transform.value})
-    etree.SubElement(reference, _ds("DigestMethod"), {"Algorithm": settings.digest.value})
+    etree.SubElement(reference, _ds("DigestMethod"), {"Algorithm": DIGEST_URIS[settings.signature]})
     etree.SubElement(reference, _ds("DigestValue")).text = digest
 
 
@@ -229,7 +214,7 @@ def _manifest(root: etree._Element, request: SignatureRequest) -> etree._Element
             manifest,
             {"URI": f"urn:oid:{document.unique_id}"},
             settings,
-            _digest(canonical, settings.digest),
+            _digest(canonical, settings.signature),
             settings.canonicalization,
         )
     return manifest
@@ -268,9 +253,9 @@ def _signed_properties(root: etree._Element, request: SignatureRequest) -> etree
             raise InvalidInput("CERTIFICATE_INVALID") from None
         cert = etree.SubElement(signing, xades("Cert"))
         digest = etree.SubElement(cert, xades("CertDigest"))
-        method = {"Algorithm": request.settings.digest.value}
+        method = {"Algorithm": DIGEST_URIS[request.settings.signature]}
         etree.SubElement(digest, f"{{{digest_namespace}}}DigestMethod", method)
-        etree.SubElement(digest, f"{{{digest_namespace}}}DigestValue").text = _digest(der, request.settings.digest)
+        etree.SubElement(digest, f"{{{digest_namespace}}}DigestValue").text = _digest(der, request.settings.signature)
         serial = etree.SubElement(cert, xades("IssuerSerial"))
         etree.SubElement(serial, _ds("X509IssuerName")).text = certificate.issuer.rfc4514_string()
         etree.SubElement(serial, _ds("X509SerialNumber")).text = str(certificate.serial_number)

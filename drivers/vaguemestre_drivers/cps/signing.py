@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from vaguemestre_core.cps import CpsSituation, KeyRole, cps_error
 from vaguemestre_core.errors import InvalidInput
-from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
+from vaguemestre_core.signing import DIGEST_NAMES, SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cps.certificates import KEY_FOR_PURPOSE, CardCertificate, certificate_for
 from vaguemestre_drivers.cps.token import CardReading, OpenCard, is_usable_for
 
@@ -83,7 +83,6 @@ WAYS: Final[Mapping[SignatureAlgorithm, tuple[Way, ...]]] = MappingProxyType(
         ),
     }
 )
-_HASH_OF: Final = {_A.RSA_SHA256: "sha256", _A.RSA_SHA1: "sha1", _A.RSA_PSS_SHA256: "sha256"}
 
 
 def require_signed_info(data: bytes) -> None:
@@ -207,7 +206,7 @@ class CardSigner:
         certificate = self.certificate(purpose)
         way = way_for(algorithm, self._card.mechanisms())
         public = certificate.facts.public_key
-        given = prepared(way, _HASH_OF[algorithm], data, public.key_size)
+        given = prepared(way, DIGEST_NAMES[algorithm], data, public.key_size)
         signature = self._card.sign(certificate, given, way.mechanism, _pss_parameters() if way.takes_pss else None)
         if not verifies(public, algorithm, data, signature):
             raise cps_error(CpsSituation.CPS_CHANGED)

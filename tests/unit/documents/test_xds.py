@@ -20,6 +20,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.identities import IdentityStatus
+from vaguemestre_core.signing import SignatureAlgorithm
 from vaguemestre_documents.cda.build import build_cda_n1
 from vaguemestre_documents.cda.request import ReplacedVersion
 from vaguemestre_documents.codes import Confidentiality, Visibility
@@ -38,8 +39,6 @@ from vaguemestre_documents.xds.submission_signature import (
     XADES_1_1_1,
     XADES_1_3_2,
     Canonicalization,
-    DigestAlgorithm,
-    SignatureAlgorithm,
     SignatureRequest,
     SignatureSettings,
     SignedDocument,
@@ -254,7 +253,6 @@ def test_another_library_verifies_the_signature(
 ) -> None:
     settings = SignatureSettings(
         signature=SignatureAlgorithm.RSA_SHA256,
-        digest=DigestAlgorithm.SHA256,
         canonicalization=method,
         xades_namespace=xades,
     )

@@ -5,7 +5,6 @@ Owns what goes into the lot and its signature; every byte depends only on the ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +16,7 @@ from vaguemestre_agent.profiles.model import SubmissionProfile
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.ports import SendingContext
 from vaguemestre_core.records import FrozenIds
-from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
+from vaguemestre_core.signing import SignaturePurpose
 from vaguemestre_documents.hl7time import Hl7Time
 from vaguemestre_documents.prepared import PreparedDocument
 from vaguemestre_documents.xds.metadata import SubmissionSet
@@ -28,23 +27,14 @@ from vaguemestre_documents.xds.registry_objects import (
     serialise_submit_objects_request,
 )
 from vaguemestre_documents.xds.submission_signature import (
-    DigestAlgorithm,
     SignatureRequest,
     SignatureSettings,
     SignedDocument,
     sign_submission_set,
     signature_entry,
 )
-from vaguemestre_documents.xds.submission_signature import SignatureAlgorithm as XmlAlgorithm
 
 _XML: Final = "text/xml"
-_SETTINGS: Final[Mapping[SignatureAlgorithm, SignatureSettings]] = {
-    SignatureAlgorithm.RSA_SHA256: SignatureSettings(signature=XmlAlgorithm.RSA_SHA256, digest=DigestAlgorithm.SHA256),
-    SignatureAlgorithm.RSA_SHA1: SignatureSettings(signature=XmlAlgorithm.RSA_SHA1, digest=DigestAlgorithm.SHA1),
-    SignatureAlgorithm.RSA_PSS_SHA256: SignatureSettings(
-        signature=XmlAlgorithm.RSA_PSS_SHA256, digest=DigestAlgorithm.SHA256
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +67,7 @@ async def sign_lot(
         documents=(SignedDocument(unique_id=document.entry.unique_id, content=document.cda),),
         certificates=signer.certificates(purpose),
         signed_at=frozen_ids.submission_at,
-        settings=_SETTINGS[profile.algorithm],
+        settings=SignatureSettings(signature=profile.algorithm),
     )
 
     def ask(data: bytes) -> bytes:

@@ -15,17 +15,12 @@ from typing import Final
 
 from lxml import etree
 
-from vaguemestre_agent.adapters.signing.port import (
-    DIGEST_NAMES,
-    DIGEST_URIS,
-    SIGNATURE_URIS,
-    SignerPort,
-)
+from vaguemestre_agent.adapters.signing.port import SignerPort
 from vaguemestre_agent.profiles.model import AuthenticationMode, VihfProfile
 from vaguemestre_core.contacts import CodedConcept
 from vaguemestre_core.records import ProductProfile
 from vaguemestre_core.redaction import REDACTED
-from vaguemestre_core.signing import SignaturePurpose
+from vaguemestre_core.signing import DIGEST_NAMES, DIGEST_URIS, SIGNATURE_URIS, SignaturePurpose
 
 SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"
