@@ -75,8 +75,8 @@ class ScriptedCard:
         return self._answers.get(command, self._other)
 
 
-class PulledCard:
-    """Another card, pulled out while it works: the n-th command gets no answer and the line drops."""
+class _UntilCommand:
+    """Another card, to which something happens at its n-th command."""
 
     def __init__(self, card: VirtualCard, *, at_command: int) -> None:
         self._card = card
@@ -91,10 +91,18 @@ class PulledCard:
         """Reset the card inside."""
         self._card.reset()
 
+    def _left_now(self) -> int:
+        """Count one command; return how many are left until that one, 0 when this is it."""
+        self._left -= 1
+        return self._left
+
+
+class PulledCard(_UntilCommand):
+    """Another card, pulled out while it works: the n-th command gets no answer and the line drops."""
+
     def respond(self, command: bytes) -> bytes:
         """Answer as the card inside until its turn comes to leave."""
-        self._left -= 1
-        if self._left <= 0:
+        if self._left_now() <= 0:
             raise CardLeft
         return self._card.respond(command)
 
@@ -115,26 +123,15 @@ class MuteCard:
         return INS_NOT_SUPPORTED
 
 
-class SilentCard:
+class SilentCard(_UntilCommand):
     """Another card whose n-th command never gets an answer, until it is released: a chip that hangs."""
 
     def __init__(self, card: VirtualCard, *, at_command: int) -> None:
-        self._card = card
-        self._left = at_command
+        super().__init__(card, at_command=at_command)
         self.released = threading.Event()
-
-    @property
-    def atr(self) -> bytes:
-        """That of the card inside."""
-        return self._card.atr
-
-    def reset(self) -> None:
-        """Reset the card inside."""
-        self._card.reset()
 
     def respond(self, command: bytes) -> bytes:
         """Answer as the card inside; hang at the chosen command."""
-        self._left -= 1
-        if self._left == 0:
+        if self._left_now() == 0:
             self.released.wait()
         return self._card.respond(command)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from vaguemestre_sandbox.cards.card import OK, VirtualCard
+from vaguemestre_sandbox.cards.card import OK, ScriptedCard, VirtualCard
 from vaguemestre_sandbox.cards.vitale import (
     FAMILY,
     READ_BINARY,
@@ -22,71 +22,23 @@ from vaguemestre_sandbox.cards.vitale import (
 )
 
 
-class EndlessCard:
-    """Every answer says that more waits (61xx), with or without data."""
-
-    def __init__(self, *, data: bytes = b"", atr: bytes = VITALE_2_ATR) -> None:
-        self._answer = data + b"\x61\xff"
-        self._atr = atr
-        self.asked = 0
-
-    @property
-    def atr(self) -> bytes:
-        """The answer to reset."""
-        return self._atr
-
-    def reset(self) -> None:
-        """Nothing is kept."""
-
-    def respond(self, command: bytes) -> bytes:
-        """Say that more waits."""
-        del command
-        self.asked += 1
-        return self._answer
+def endless(*, data: bytes = b"") -> ScriptedCard:
+    """Return a card whose every answer says that more waits (61xx), with or without data."""
+    return ScriptedCard(VITALE_2_ATR, {}, other=data + b"\x61\xff")
 
 
-class FickleLengthCard:
-    """Every READ BINARY is refused with another length than the one asked (6Cxx), whatever is asked."""
+def fickle_length() -> ScriptedCard:
+    """Return a card that accepts any SELECT and refuses every READ BINARY with another length than the one asked."""
 
-    def __init__(self, *, atr: bytes = VITALE_2_ATR) -> None:
-        self._atr = atr
-        self.asked = 0
+    def answer(command: bytes) -> bytes:
+        return OK if command[1:2] != bytes([READ_BINARY]) else bytes([0x6C, (command[-1] + 1) % 256])
 
-    @property
-    def atr(self) -> bytes:
-        """The answer to reset."""
-        return self._atr
-
-    def reset(self) -> None:
-        """Nothing is kept."""
-
-    def respond(self, command: bytes) -> bytes:
-        """Accept any SELECT, and never the length of a READ BINARY."""
-        self.asked += 1
-        if command[1:2] != bytes([READ_BINARY]):
-            return OK
-        return bytes([0x6C, (command[-1] + 1) % 256])
+    return ScriptedCard(VITALE_2_ATR, answer)
 
 
-class RawCard:
-    """Every answer is these bytes, a status word or not."""
-
-    def __init__(self, answer: bytes, *, atr: bytes = VITALE_2_ATR) -> None:
-        self._answer = answer
-        self._atr = atr
-
-    @property
-    def atr(self) -> bytes:
-        """The answer to reset."""
-        return self._atr
-
-    def reset(self) -> None:
-        """Nothing is kept."""
-
-    def respond(self, command: bytes) -> bytes:
-        """Give the bytes."""
-        del command
-        return self._answer
+def raw(answer: bytes) -> ScriptedCard:
+    """Return a card whose every answer is these bytes, a status word or not."""
+    return ScriptedCard(VITALE_2_ATR, {}, other=answer)
 
 
 def lying_lengths() -> Vitale2Card:
@@ -133,12 +85,12 @@ def deep() -> Vitale2Card:
 
 
 HOSTILE: Final[Mapping[str, Callable[[], VirtualCard]]] = {
-    "endless": EndlessCard,
-    "endless_data": lambda: EndlessCard(data=b"\x65" * 255),
-    "fickle_length": FickleLengthCard,
-    "no_status": lambda: RawCard(b"\x90"),
-    "odd_status": lambda: RawCard(b"\x12\x34"),
-    "nothing": lambda: RawCard(b""),
+    "endless": endless,
+    "endless_data": lambda: endless(data=b"\x65" * 255),
+    "fickle_length": fickle_length,
+    "no_status": lambda: raw(b"\x90"),
+    "odd_status": lambda: raw(b"\x12\x34"),
+    "nothing": lambda: raw(b""),
     "lying_lengths": lying_lengths,
     "overlapping": overlapping,
     "garbage": garbage,

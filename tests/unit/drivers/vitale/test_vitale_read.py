@@ -15,7 +15,7 @@ from vaguemestre_drivers.vitale.decoding import VitaleContentInvalid, decode_ide
 from vaguemestre_drivers.vitale.fingerprint import Fingerprints
 from vaguemestre_drivers.vitale.read import FILE_MAX_BLOCKS, VitaleReader
 from vaguemestre_sandbox.cards.card import PulledCard, VirtualCard
-from vaguemestre_sandbox.cards.hostile import HOSTILE, EndlessCard
+from vaguemestre_sandbox.cards.hostile import HOSTILE, endless
 from vaguemestre_sandbox.cards.vitale import (
     FAMILY,
     OTHER_FAMILY,
@@ -289,7 +289,7 @@ def test_a_card_damaged_in_one_byte_never_pairs_wrongly(data: st.DataObject) -> 
 @given(st.binary(min_size=2, max_size=258))
 def test_a_card_with_one_answer_to_everything_is_survived(answer: bytes) -> None:
     with pytest.raises(CardTrouble):
-        READER.read(DirectCard(EndlessCard(data=answer[:255])))
+        READER.read(DirectCard(endless(data=answer[:255])))
 
 
 def test_the_sandbox_computes_the_official_keys() -> None:
