@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from vaguemestre_core.errors import InvalidInput
-from vaguemestre_core.identities import INS_OIDS, Ins, Sex, ins_key
+from vaguemestre_core.identities import INS_OIDS, OID_INS_NIR, Ins, Sex
 from vaguemestre_core.scans import InsHint, InsScan
 from vaguemestre_documents.scancodes.text import GS, with_separators
 
@@ -30,7 +30,6 @@ _FIELD_ID: Final = re.compile(r"S[0-9]")
 _KNOWN_ID: Final = re.compile(r"S[1-7]")
 _NAME: Final = re.compile(r"[A-Z '\-]+")
 _COG: Final = re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{3}")
-_MATRICULE: Final = re.compile(r"[0-9]{6}[0-9AB][0-9]{6}[0-9]{2}")
 _SEXES: Final[Mapping[str, Sex]] = MappingProxyType({"F": Sex.FEMININ, "M": Sex.MASCULIN})
 # A US scanner on a French desktop, a French one on a US desktop: the digits of IS01 as their keys write without Shift
 # and with it, an AIM identifier in front or not.
@@ -133,7 +132,7 @@ def _scan(fields: Mapping[str, str], hints: set[InsHint]) -> InsScan:
         raise InvalidInput("INS_CODE_INVALID", reason="value", field="S6")
     birth_date = _calendar_date(birth_date_text)
     doubts: Mapping[InsHint, Callable[[], bool]] = {
-        InsHint.KEY_WRONG: lambda: not _has_right_key(fields["S1"]),
+        InsHint.KEY_WRONG: lambda: _ins(fields["S1"], OID_INS_NIR) is None,  # shape and key, whatever its OID
         InsHint.OID_UNKNOWN: lambda: fields["S2"] not in INS_OIDS,
         InsHint.DATE_LUNAR: lambda: birth_date is None,
         InsHint.COG_SHAPE: lambda: "S7" in fields and _COG.fullmatch(fields["S7"]) is None,
@@ -160,17 +159,6 @@ def _calendar_date(text: str) -> dt.date | None:
         return dt.date(int(year), int(month), int(day))
     except ValueError:
         return None
-
-
-def _has_right_key(matricule: str) -> bool:
-    return _MATRICULE.fullmatch(matricule) is not None and _key_agrees(matricule)
-
-
-def _key_agrees(matricule: str) -> bool:
-    try:
-        return ins_key(matricule[:13]) == int(matricule[13:])
-    except InvalidInput:
-        return False
 
 
 def _ins(matricule: str, oid: str) -> Ins | None:
