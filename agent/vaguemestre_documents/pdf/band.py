@@ -15,7 +15,7 @@ import pikepdf
 from reportlab.pdfbase.ttfonts import TTFont
 
 from vaguemestre_documents.pdf.faults import Fault
-from vaguemestre_documents.pdf.rewriting import name_srgb
+from vaguemestre_documents.pdf.rewriting import name_srgb, written
 from vaguemestre_documents.pdf.values import PdfRefused
 
 FONT: Final = "Vera"
@@ -123,17 +123,7 @@ def add_band(pdf: pikepdf.Pdf, page: pikepdf.Page, drawing: bytes, height: float
     _put(page, form, place_of(page), height)
     if claims_pdfa and "/OutputIntents" not in pdf.Root:
         name_srgb(pdf)
-    out = io.BytesIO()
-    pdf.save(
-        out,
-        preserve_pdfa=True,
-        fix_metadata_version=False,
-        compress_streams=False,
-        stream_decode_level=pikepdf.StreamDecodeLevel.none,
-        object_stream_mode=pikepdf.ObjectStreamMode.preserve,
-        deterministic_id=True,
-    )
-    return out.getvalue()
+    return written(pdf, pikepdf.ObjectStreamMode.preserve)
 
 
 def _put(page: pikepdf.Page, form: pikepdf.Object, place: Place, height: float) -> None:

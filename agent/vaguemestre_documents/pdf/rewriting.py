@@ -28,7 +28,6 @@ def rewrite(content: bytes, examination: Examination) -> bytes:
     snapshot = examination.snapshot
     if snapshot is None:
         raise PdfRefused(Fault.UNREADABLE)
-    out = io.BytesIO()
     with open_pdf(content) as pdf:
         _describe(pdf, described(snapshot))
         if Fault.COLOUR in examination.faults and CMYK not in examination.spaces:
@@ -39,16 +38,22 @@ def rewrite(content: bytes, examination: Examination) -> bytes:
             _let_links_print(pdf)
         if "Version" in pdf.Root:
             del pdf.Root.Version
-        pdf.save(
-            out,
-            preserve_pdfa=True,
-            force_version="1.4",
-            fix_metadata_version=False,
-            compress_streams=False,
-            stream_decode_level=pikepdf.StreamDecodeLevel.none,
-            object_stream_mode=pikepdf.ObjectStreamMode.disable,
-            deterministic_id=True,
-        )
+        return written(pdf, pikepdf.ObjectStreamMode.disable, force_version="1.4")
+
+
+def written(pdf: pikepdf.Pdf, object_streams: pikepdf.ObjectStreamMode, *, force_version: str = "") -> bytes:
+    """Return a PDF as bytes, its streams as they are and the same for the same content; empty: of its own version."""
+    out = io.BytesIO()
+    pdf.save(
+        out,
+        preserve_pdfa=True,
+        force_version=force_version,
+        fix_metadata_version=False,
+        compress_streams=False,
+        stream_decode_level=pikepdf.StreamDecodeLevel.none,
+        object_stream_mode=object_streams,
+        deterministic_id=True,
+    )
     return out.getvalue()
 
 
