@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
 """Writes what is made from the code: blocks of docs/architecture.md, tables of docs/api.md and doctor.md, the clients.
 
-Run by a developer after a change of the transitions or of ``openapi.json``: ``python docs/generate.py``; tests compare.
+Run by a developer after a change of the transitions, of ``openapi.json`` or of the doctor's rules:
+``python docs/generate.py``; tests compare.
 """
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from vaguemestre_agent.doctor.codes import Weight, sentences
+from vaguemestre_agent.doctor.rules import RULES
+from vaguemestre_api import openapi
 from vaguemestre_api.clientgen.generate import clients
 from vaguemestre_core.orders import CANCEL_ASKED_ONLY, SETTLED, TERMINAL, TRANSITIONS, OrderState
 
-PAGE = Path(__file__).parent / "architecture.md"
-CLIENTS = Path(__file__).parent / "integrate"
-TABLES = ("api_table", "doctor_table")
+DOCS = Path(__file__).parent
+CLIENTS = DOCS / "integrate"
 # In the diagram each of these would draw an arrow from almost everywhere: the table below it has them.
 NOT_DRAWN = {"cancel", "supersede", "abandon", "incarnated", "body_lost"}
+SCOPES = {"none": "aucun"}
+WEIGHTS = {Weight.FAULT: "anomalie", Weight.NOTICE: "remarque"}
 
 
 def nature(state: OrderState) -> str:
@@ -44,7 +49,7 @@ def diagram() -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> preparing: accepted", *arrows, *ends, "```"])
 
 
-def table() -> str:
+def transitions() -> str:
     """Return the whole transition table, one row a state."""
     rows = ["| State | Nature | Event → next state |", "|---|---|---|"]
     for state in OrderState:
@@ -53,22 +58,47 @@ def table() -> str:
     return "\n".join(rows)
 
 
-BLOCKS = {"order-diagram": diagram, "order-table": table}
+def routes() -> str:
+    """Return the table of routes, one row an operation of the OpenAPI document."""
+    rows = ["| Route | Droit | Acteur | Réponses | Effet |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{item.method} {item.path}` | {SCOPES.get(item.scope, item.scope)} | {'oui' if item.has_actor else ''} "
+        f"| {', '.join(map(str, item.statuses))} | {item.summary} |"
+        for item in openapi.operations().values()
+    ]
+    return "\n".join(rows)
 
 
-def rendered(page: str) -> str:
-    """Return the page with every generated block made anew.
+def doctor_rules() -> str:
+    """Return one row a rule, in the order in which they are told."""
+    rows = ["| Code | Poids | Au médecin | Au technicien | À faire |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        said = sentences()[rule.code]
+        cells = (f"`{rule.code}`", WEIGHTS[rule.weight], said.doctor, said.technician, said.action)
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows)
+
+
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "architecture.md": {"order-diagram": diagram, "order-table": transitions},
+    "api.md": {"routes": routes},
+    "doctor.md": {"doctor-rules": doctor_rules},
+}
+
+
+def rendered(name: str, page: str) -> str:
+    """Return the text of a page with every block that it must have made anew.
 
     Raises:
         ValueError: a block's markers are missing.
     """
-    for name, block in BLOCKS.items():
-        begin, end = f"<!-- generated: {name} -->", "<!-- end -->"
+    for block, make in PAGES[name].items():
+        begin, end = f"<!-- generated: {block} -->", "<!-- end -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
-            raise ValueError(name)
-        page = f"{before}{begin}\n{block()}\n{end}{after}"
+            raise ValueError(block)
+        page = f"{before}{begin}\n{make()}\n{end}{after}"
     return page
 
 
@@ -80,21 +110,11 @@ def write_clients() -> None:
         path.write_text(content, encoding="utf-8", newline="\n")
 
 
-def write_table(name: str) -> None:
-    """Write the table that the script of this name makes: of routes, of the doctor's rules."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    table_writer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table_writer)
-    table_writer.PAGE.write_text(table_writer.rendered(table_writer.PAGE.read_text("utf-8")), "utf-8")
-
-
 def main() -> None:
     """Rewrite the pages and the clients."""
-    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    for name in TABLES:
-        write_table(name)
+    for name in PAGES:
+        path = DOCS / name
+        path.write_text(rendered(name, path.read_text(encoding="utf-8")), encoding="utf-8")
     write_clients()
 
 

@@ -13,7 +13,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("api_table", DOCS / "api_table.py")
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,7 +24,7 @@ def _generator() -> ModuleType:
 def test_the_table_of_routes_is_the_one_of_the_openapi_document() -> None:
     page = (DOCS / "api.md").read_text("utf-8")
 
-    assert _generator().rendered(page) == page
+    assert _generator().rendered("api.md", page) == page
 
 
 def test_every_command_and_status_is_documented() -> None:

@@ -43,12 +43,12 @@ def missing_files(page: Path) -> list[str]:
 
 def test_the_generated_blocks_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    assert generator().rendered(page) == page, "run: python docs/generate.py"
+    assert generator().rendered("architecture.md", page) == page, "run: python docs/generate.py"
 
 
 def test_a_page_without_its_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="order-diagram"):
-        generator().rendered("no block here")
+        generator().rendered("architecture.md", "no block here")
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
