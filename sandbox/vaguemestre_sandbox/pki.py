@@ -110,7 +110,7 @@ def _make(folder: Path) -> None:
     ca = (
         _builder(ca_name, ca_name, ca_key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(certificates=True), critical=True)
+        .add_extension(key_usage(certificates=True), critical=True)
         .add_extension(ca_ski, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -150,7 +150,7 @@ def _make(folder: Path) -> None:
         builder = (
             _builder(subject, ca_name, key, now)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_content=signs), critical=True)
+            .add_extension(key_usage(digital=True, commits=signs), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_ski), critical=False)
@@ -188,10 +188,11 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: _PrivateKey, now: datet
     )
 
 
-def _key_usage(*, certificates: bool = False, signs_content: bool = False) -> x509.KeyUsage:
+def key_usage(*, digital: bool = False, commits: bool = False, certificates: bool = False) -> x509.KeyUsage:
+    """Return what a key may do: sign what is ephemeral, sign content, sign certificates and their lists."""
     return x509.KeyUsage(
-        digital_signature=not certificates,
-        content_commitment=signs_content,
+        digital_signature=digital,
+        content_commitment=commits,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from vaguemestre_sandbox.pki import key_usage
+
 _CARD_TYPE: Final = x509.ObjectIdentifier("1.2.250.1.71.1.2.2")
 _CARD_NUMBER: Final = x509.ObjectIdentifier("1.2.250.1.71.1.2.3")
 _CARD_CATEGORY: Final = x509.ObjectIdentifier("1.2.250.1.71.1.2.5")
@@ -138,7 +140,7 @@ class CardAuthority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins_at)
             .not_valid_after(ends_at)
-            .add_extension(_usage(signs=signs), critical=True)
+            .add_extension(key_usage(digital=not signs, commits=signs), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.CertificatePolicies([x509.PolicyInformation(_POLICY, None)]), critical=False)
         )
@@ -168,17 +170,3 @@ def subject_of(person: CardPerson) -> x509.Name:
         )
     )
     return x509.Name(rdns)
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        content_commitment=signs,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
