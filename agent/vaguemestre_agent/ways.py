@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import pkcs12
 
 from vaguemestre_agent.adapters.dmp.adapter import DmpEndpoint, EsanteDmp
 from vaguemestre_agent.adapters.dmp.direct import DirectDoor, direct_address
 from vaguemestre_agent.adapters.http import HttpClient, TlsFiles
+from vaguemestre_agent.adapters.pkcs12 import is_pkcs12, read_pkcs12
 from vaguemestre_agent.adapters.proxy.adapter import EsanteProxy
 from vaguemestre_agent.adapters.shadow import ShadowDmp, ShadowProxy
 from vaguemestre_agent.adapters.signing.software import SoftwareSigner
@@ -159,14 +159,10 @@ def _structure_of(settings: ServiceSettings) -> StructureCertificate:
     content = Path(settings.structure_certificate).read_bytes()
     password = _password(settings)
     try:
-        if content.startswith(b"-----"):
-            certificate = x509.load_pem_x509_certificate(content)
+        if is_pkcs12(content):
+            certificate = read_pkcs12(content, None if password is None else password.reveal())[1]
         else:
-            secret = None if password is None else password.reveal().encode()
-            found = pkcs12.load_key_and_certificates(content, secret)[1]
-            if found is None:
-                raise InvalidInput("DIRECT_INVALID", reason="structure")
-            certificate = found
+            certificate = x509.load_pem_x509_certificate(content)
     except ValueError:
         raise InvalidInput("DIRECT_INVALID", reason="structure") from None
     units = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)

@@ -21,12 +21,11 @@ from typing import Final
 
 import httpx
 
-from vaguemestre_agent.adapters.pkcs12 import load_pkcs12
+from vaguemestre_agent.adapters.pkcs12 import is_pkcs12, load_pkcs12
 from vaguemestre_core.redaction import Secret
 
 _CHUNK_BYTES: Final = 64 * 1024
 DEFAULT_ANSWER_MAX_BYTES: Final = 8 * 1024 * 1024
-_PKCS12: Final = frozenset({".p12", ".pfx"})
 _SILENCED: Final = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
@@ -120,8 +119,9 @@ class TlsFiles:
         context.set_alpn_protocols(["http/1.1"])
         if self.certificate_file is not None:
             password = None if self.key_password is None else self.key_password.reveal()
-            if self.certificate_file.suffix.lower() in _PKCS12:
-                load_pkcs12(context, self.certificate_file.read_bytes(), password)
+            content = self.certificate_file.read_bytes()
+            if is_pkcs12(content):
+                load_pkcs12(context, content, password)
             else:
                 context.load_cert_chain(self.certificate_file, self.key_file, password)
         return context

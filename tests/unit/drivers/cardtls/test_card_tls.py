@@ -212,14 +212,15 @@ def test_a_key_that_is_not_rsa_is_refused(pki: Pki, service: Service, tmp_path: 
         tls.open(TlsKey(chain=(der,), sign=sign), "127.0.0.1", service.port, 5.0)
 
 
+@pytest.mark.parametrize("name", ["structure.p12", "certificat remis.old"])
 @pytest.mark.parametrize("password", [None, "s3cret"])
-def test_a_p12_file_authenticates_as_its_pem_does(pki: Pki, tmp_path: Path, password: str | None) -> None:
+def test_a_p12_file_authenticates_as_its_pem_does(pki: Pki, tmp_path: Path, password: str | None, name: str) -> None:
     key = serialization.load_pem_private_key(pki.structure_client.key_path.read_bytes(), None)
     assert not isinstance(key, ec.EllipticCurvePrivateKey)
     encryption = (
         serialization.NoEncryption() if password is None else serialization.BestAvailableEncryption(password.encode())
     )
-    path = tmp_path / "structure.p12"
+    path = tmp_path / name
     content = pkcs12.serialize_key_and_certificates(b"s", key, pki.structure_client.certificate, None, encryption)  # type: ignore[arg-type]
     path.write_bytes(content)
     files = TlsFiles(certificate_file=path, key_password=None if password is None else Secret(password))
