@@ -6,7 +6,7 @@ Verified as a technician would: by ``vaguemestre keys second-copy verify``, in a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from vaguemestre_agent.practice.agent import Practice
 from vaguemestre_agent.practice.home import CRASH_PACE, make_home
 from vaguemestre_agent.practice.processes import Child
 from vaguemestre_agent.practice.sandbox import RunningSandbox, running_sandbox
+from vaguemestre_agent.practice.warming import warm_process
 from vaguemestre_api.failures import ClientFailure
 from vaguemestre_testkit.acceptance_kit import pdf_document, vaguemestre
 
@@ -30,20 +31,13 @@ KILLS = ("copy.half:1", "copy.half:2", "copy.named:1", "copy.half:4", "copy.name
 
 @dataclass(slots=True)
 class Desk:
-    """A practice whose agent keeps a second copy on a disk."""
+    """A practice whose agent keeps a second copy on a disk; ``watched`` is the environment that sets it."""
 
     practice: Practice
     sandbox: RunningSandbox
     disk: Path
+    watched: Mapping[str, str]
     child: Child
-
-    @property
-    def watched(self) -> dict[str, str]:
-        """The environment that sets the second copy."""
-        return {
-            "VAGUEMESTRE_SECOND_COPY__FOLDER": str(self.disk),
-            "VAGUEMESTRE_SECOND_COPY__EVERY_S": "0.05",
-        }
 
     async def start(self, failpoint: str = "") -> None:
         """Start the agent anew, with its second place."""
@@ -91,14 +85,19 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, pki: Path) -> AsyncIterator[Desk]:
-    """Run a sandbox and a paired agent that has no second place yet."""
+async def desk(folder: Path, pki: Path, *, copies: bool) -> AsyncIterator[Desk]:
+    """Run a sandbox and a paired agent, whose lives one warm process forks; ``copies``: it has its second place."""
     disk = folder / "disque"
     disk.mkdir(mode=0o700)
-    async with running_sandbox(folder / "sandbox", ["--pki-dir", str(pki)]) as sandbox:
+    async with (
+        warm_process(folder) as warm,
+        running_sandbox(folder / "sandbox", ["--pki-dir", str(pki)]) as sandbox,
+    ):
         home = folder / "agent"
-        practice = Practice(home, make_home(home, sandbox.facts, CRASH_PACE), sandbox.facts, module=SUBJECT)
-        here = Desk(practice, sandbox, disk, await practice.start())
+        environment = make_home(home, sandbox.facts, CRASH_PACE)
+        practice = Practice(home, environment, sandbox.facts, module=SUBJECT, warm=warm)
+        watched = {"VAGUEMESTRE_SECOND_COPY__FOLDER": str(disk), "VAGUEMESTRE_SECOND_COPY__EVERY_S": "0.05"}
+        here = Desk(practice, sandbox, disk, watched, await practice.start(watched if copies else None))
         try:
             await here.ready()
             await practice.pair()
@@ -113,7 +112,7 @@ def halves(disk: Path) -> list[Path]:
 
 @pytest.mark.parametrize("kill", KILLS)
 async def test_a_copy_cut_at_each_step_is_made_whole_by_the_next_life(tmp_path: Path, pki: Path, kill: str) -> None:
-    async with desk(tmp_path, pki) as here:
+    async with desk(tmp_path, pki, copies=False) as here:
         for number in range(DOCUMENTS):
             assert await here.deposit(number)
         await here.child.stop()
@@ -133,11 +132,8 @@ async def test_a_copy_cut_at_each_step_is_made_whole_by_the_next_life(tmp_path: 
 async def test_kills_while_documents_come_in_lose_neither_document_nor_copy(tmp_path: Path, pki: Path) -> None:
     lives, each = 5, 4
     accepted: set[int] = set()
-    async with desk(tmp_path, pki) as here:
-        await here.child.stop()
+    async with desk(tmp_path, pki, copies=True) as here:
         for life in range(lives):
-            await here.start()
-            await here.ready()
             for number in range(life * each, (life + 1) * each - 1):
                 if await here.deposit(number):
                     accepted.add(number)
@@ -146,8 +142,8 @@ async def test_kills_while_documents_come_in_lose_neither_document_nor_copy(tmp_
             await here.child.kill()
             if await last:
                 accepted.add((life + 1) * each - 1)
-        await here.start()
-        await here.ready()
+            await here.start()
+            await here.ready()
         async with here.practice.client() as client:
             kept = {order.client_ref for order in (await client.orders()).orders}
         assert {f"cr-{number}" for number in accepted} <= kept
@@ -160,10 +156,7 @@ async def test_kills_while_documents_come_in_lose_neither_document_nor_copy(tmp_
 
 
 async def test_copies_lost_on_the_disk_come_back_and_a_disk_away_stops_nothing(tmp_path: Path, pki: Path) -> None:
-    async with desk(tmp_path, pki) as here:
-        await here.child.stop()
-        await here.start()
-        await here.ready()
+    async with desk(tmp_path, pki, copies=True) as here:
         for number in range(3):
             assert await here.deposit(number)
         await here.copied(3)
