@@ -9,12 +9,7 @@ import pytest
 from vaguemestre_testkit.dmp_bench import Opener, double_bench, sandbox_bench
 
 
-@pytest.fixture(scope="session")
-def pki_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sandbox-pki")
-
-
 @pytest.fixture(params=["double", "sandbox"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path, pki_dir: Path) -> Opener:
+def bench(request: pytest.FixtureRequest, tmp_path: Path, pki: Path) -> Opener:
     make = double_bench if request.param == "double" else sandbox_bench
-    return lambda: make(tmp_path / "state", pki_dir)
+    return lambda: make(tmp_path / "state", pki)

@@ -17,7 +17,6 @@ from vaguemestre_agent.profiles.loader import shipped_profile
 from vaguemestre_core.errors import ServiceError
 from vaguemestre_core.ports import ConnectRefused, ProxyPort
 from vaguemestre_core.records import ProxySession
-from vaguemestre_sandbox.pki import open_pki
 from vaguemestre_sandbox.psc import Decision, Script
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import ProxyProfile, SandboxConfig
@@ -78,13 +77,6 @@ async def bench_of(kind: str, folder: Path, pki: Path) -> AsyncIterator[Bench]:
             yield SandboxBench(EsanteProxy(client, shipped_profile("sandbox"), SystemTime()), sandbox)
         finally:
             await client.aclose()
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    open_pki(folder)
-    return folder
 
 
 @pytest.fixture(params=["double", "sandbox"])

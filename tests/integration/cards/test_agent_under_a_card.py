@@ -107,13 +107,13 @@ async def paired(paths: AgentPaths) -> Credentials:
 
 
 @asynccontextmanager
-async def a_workstation(folder: Path, bench: CardBench, pins: Path) -> AsyncIterator[Workstation]:
+async def a_workstation(folder: Path, bench: CardBench, pins: Path, pki: Path) -> AsyncIterator[Workstation]:
     with contextlib.closing(socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     cards = folder / "cards.pem"
     cards.write_bytes(bench.authority.certificate.public_bytes(Encoding.PEM))
-    async with Sandbox.start(SandboxConfig(state_dir=folder / "sandbox", card_authority=cards)) as sandbox:
+    async with Sandbox.start(SandboxConfig(state_dir=folder / "sandbox", pki_dir=pki, card_authority=cards)) as sandbox:
         settings = Settings(
             agent=AgentSettings(key_store=KeyStoreKind.FILE, station="POSTE-1"),
             services=ServiceSettings(
@@ -140,12 +140,12 @@ async def a_workstation(folder: Path, bench: CardBench, pins: Path) -> AsyncIter
 
 @pytest.mark.req("SC.DMP/ALI/PROG.06")
 async def test_what_waits_leaves_under_the_card_and_nothing_more_once_it_is_out(
-    tmp_path: Path, present_bench: CardBench, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bench: CardBench, pki: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pins = tmp_path / "pins"
     pins.write_text("", "ascii")
     monkeypatch.setenv("VAGUEMESTRE_TEST_PINS", str(pins))
-    async with a_workstation(tmp_path, present_bench, pins) as station:
+    async with a_workstation(tmp_path, bench, pins, pki) as station:
         first = await station.deposit("cr-1")
         await station.order(first, lambda order: order.waiting == "auth")
 

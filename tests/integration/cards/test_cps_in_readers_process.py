@@ -84,8 +84,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(present_bench: CardBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    async with running_desk(present_bench, tmp_path, monkeypatch) as running:
+async def desk(bench: CardBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    async with running_desk(bench, tmp_path, monkeypatch) as running:
         yield running
 
 
@@ -165,12 +165,12 @@ async def test_an_employees_card_tells_its_structure(desk: Desk) -> None:
     await asyncio.to_thread(card.remove)
 
 
-async def test_a_wrong_pin_costs_one_try_and_opens_nothing(desk: Desk, present_bench: CardBench) -> None:
+async def test_a_wrong_pin_costs_one_try_and_opens_nothing(desk: Desk, bench: CardBench) -> None:
     card, stay = await desk.insert(doctors())
     with pytest.raises(CpsError) as wrong:
         await desk.log_in(stay, "0000")
     assert wrong.value.situation is CpsSituation.PIN_WRONG
-    assert present_bench.soft.tries(f"CPS3v3-{DOCTOR.number}") == 2
+    assert bench.soft.tries(f"CPS3v3-{DOCTOR.number}") == 2
     assert (await desk.readers.read_holder(stay)).pin is PinState.LOW
     with pytest.raises(CpsError) as closed:
         await desk.log_in(stay, "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_cardkit.soft_cards import CARDS, EXPIRED, LATER, NOW, CardBench
+from vaguemestre_cardkit.soft_cards import CARDS, EXPIRED, CardBench
 from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_core.cps import (
     CardCategory,
@@ -78,7 +78,7 @@ def test_every_card_is_read_without_a_pin(bench: CardBench) -> None:
     assert (doctor.family_name.reveal(), doctor.is_test) == ("ESSAI", True)
     assert (nurse.rpps, nurse.identifier.value, nurse.profession, nurse.specialty) == (None, "00B6087510", 60, None)
     assert (secretary.category, secretary.title) == (CardCategory.CPE, None)
-    assert doctor.validity.notice(LATER - timedelta(days=29)) is ExpiryNotice.IN_30_DAYS
+    assert doctor.validity.notice(bench.later - timedelta(days=29)) is ExpiryNotice.IN_30_DAYS
     assert {one.pin for one in module.tokens()} == {PinState.OK}
 
 
@@ -119,7 +119,7 @@ def test_each_generation_signs_with_each_algorithm(
         CardLogin(card, MemoryTryBook(), Window("1234")).open(PERSON)
         signer = CardSigner(card, reading)
         for purpose in SignaturePurpose:
-            signature = signer.sign(purpose, SIGNED_INFO, algorithm, NOW)
+            signature = signer.sign(purpose, SIGNED_INFO, algorithm, bench.now)
             certificate = signer.certificate(purpose)
             assert certificate.role is KeyRole.SIGNATURE
             assert certificate.facts.is_for_signature
@@ -132,7 +132,7 @@ def test_a_profile_may_choose_the_other_key(bench: CardBench) -> None:
         reading = card.read()
         CardLogin(card, MemoryTryBook(), Window("1234")).open(PERSON)
         signer = CardSigner(card, reading, keys={SignaturePurpose.VIHF: KeyRole.AUTHENTICATION})
-        signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, NOW)
+        signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, bench.now)
         assert signer.certificate(SignaturePurpose.VIHF).role is KeyRole.AUTHENTICATION
 
 
@@ -142,16 +142,16 @@ def test_nothing_else_is_signed(bench: CardBench, data: bytes) -> None:
         reading = card.read()
         CardLogin(card, MemoryTryBook(), Window("1234")).open(PERSON)
         with pytest.raises(InvalidInput, match="SIGNATURE_NOT_BOUND"):
-            CardSigner(card, reading).sign(SignaturePurpose.VIHF, data, SignatureAlgorithm.RSA_SHA256, NOW)
+            CardSigner(card, reading).sign(SignaturePurpose.VIHF, data, SignatureAlgorithm.RSA_SHA256, bench.now)
 
 
 def test_an_expired_card_is_read_and_signs_nothing(bench: CardBench) -> None:
     with bench.module().card(CardNumber(digits=EXPIRED.number)) as card:
         reading = card.read()
-        assert reading.holder.validity.notice(NOW) is ExpiryNotice.EXPIRED
+        assert reading.holder.validity.notice(bench.now) is ExpiryNotice.EXPIRED
         CardLogin(card, MemoryTryBook(), Window("1234")).open(PERSON)
         with pytest.raises(CpsError) as refused:
-            CardSigner(card, reading).sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, NOW)
+            CardSigner(card, reading).sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, bench.now)
         assert situation(refused) is CpsSituation.CPS_EXPIRED
 
 
@@ -282,10 +282,10 @@ def test_a_card_pulled_before_the_signature_says_so_and_comes_back(bench: CardBe
         CardLogin(card, MemoryTryBook(), Window("1234")).open(PERSON)
         pulled.write_text("")
         with pytest.raises(CpsError) as refused:
-            signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, NOW)
+            signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, bench.now)
         assert situation(refused) is CpsSituation.CPS_REMOVED
         with pytest.raises(CpsError):
-            signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, NOW)
+            signer.sign(SignaturePurpose.VIHF, SIGNED_INFO, SignatureAlgorithm.RSA_SHA256, bench.now)
     assert module.tokens() == ()
     pulled.unlink()
     module.restart()

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding as pads
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from vaguemestre_cardkit.soft_cards import NOW, CardBench
+from vaguemestre_cardkit.soft_cards import CardBench
 from vaguemestre_core.cards import CardEventKind
 from vaguemestre_core.cps import CardNumber, CpsError
 from vaguemestre_core.cpspin import PinRequest, PinUse, Requester
@@ -99,7 +99,7 @@ def test_the_key_that_the_readers_process_gives_to_tls_is_bound_too(bench: CardB
             load=bench.module,
             tries=MemoryTryBook(),
             pin=Typist(),
-            now=lambda: NOW,
+            now=lambda: bench.now,
             tell=lambda: None,
         )
         key = desk.tls_key(desk.open(stay, PERSON.asker).key)

@@ -22,12 +22,10 @@ from vaguemestre_api.client import Client, Credentials, DocumentBody
 from vaguemestre_drivers.cardtls.forwarder import Trust
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import SandboxConfig
-from vaguemestre_testkit.card_pki import SoftCardAuthority
+from vaguemestre_testkit.card_pki import card_authority, card_of
 from vaguemestre_testkit.card_station import CardStation
 from vaguemestre_testkit.sendings import PRODUCT
 
-AUTHORITY = SoftCardAuthority()
-CARD = AUTHORITY.issue(DOCTOR)
 ACTOR = wire.Actor(user="sec-1", role="secretaire")
 PATIENCE_S = 30.0
 
@@ -72,25 +70,26 @@ async def paired(paths: AgentPaths) -> Credentials:
 
 
 @asynccontextmanager
-async def a_workstation(tmp_path: Path, *, structure: bool = False) -> AsyncIterator[Workstation]:
-    config = SandboxConfig(state_dir=tmp_path / "sandbox", card_authority=AUTHORITY.write(tmp_path / "cards.pem"))
+async def a_workstation(tmp_path: Path, pki: Path, *, structure: bool = False) -> AsyncIterator[Workstation]:
+    authority = card_authority().write(tmp_path / "cards.pem")
+    config = SandboxConfig(state_dir=tmp_path / "sandbox", pki_dir=pki, card_authority=authority)
     async with Sandbox.start(config) as sandbox:
         url = urlsplit(sandbox.addresses.direct)
         assert url.hostname is not None
         assert url.port is not None
-        pki = sandbox.pki
+        keys = sandbox.pki
         trust = Trust(
-            hosts=frozenset({(url.hostname, url.port)}), authorities=pki.authority.certificate_path.read_text("ascii")
+            hosts=frozenset({(url.hostname, url.port)}), authorities=keys.authority.certificate_path.read_text("ascii")
         )
         cards = CardStation(trust, tmp_path / "streams")
         services = ServiceSettings(
             profile="sandbox",
             direct_url=sandbox.addresses.direct,
-            ca_file=str(pki.authority.certificate_path),
-            structure_certificate=str(pki.structure_client.certificate_path) if structure else "",
-            structure_key=str(pki.structure_client.key_path) if structure else "",
-            signing_certificate=str(pki.structure_signature.certificate_path) if structure else "",
-            signing_key=str(pki.structure_signature.key_path) if structure else "",
+            ca_file=str(keys.authority.certificate_path),
+            structure_certificate=str(keys.structure_client.certificate_path) if structure else "",
+            structure_key=str(keys.structure_client.key_path) if structure else "",
+            signing_certificate=str(keys.structure_signature.certificate_path) if structure else "",
+            signing_key=str(keys.structure_signature.key_path) if structure else "",
         )
         settings = Settings(agent=AgentSettings(key_store=KeyStoreKind.FILE, station="POSTE-1"), services=services)
         if structure:
@@ -106,13 +105,15 @@ async def a_workstation(tmp_path: Path, *, structure: bool = False) -> AsyncIter
 
 
 @pytest.mark.req("SC.DMP/ALI/PROG.06")
-async def test_what_waits_leaves_under_the_card_alone_and_nothing_more_once_it_is_out(tmp_path: Path) -> None:
-    async with a_workstation(tmp_path) as station:
+async def test_what_waits_leaves_under_the_card_alone_and_nothing_more_once_it_is_out(
+    tmp_path: Path, pki: Path
+) -> None:
+    async with a_workstation(tmp_path, pki) as station:
         first, second = await station.deposit("cr-1"), await station.deposit("cr-2")
         waiting = await station.until(first, lambda order: order.waiting == "auth")
         why = await station.lgc.why(first)
         nobody = await station.lgc.session()
-        key = station.cards.put_in(CARD)
+        key = station.cards.put_in(card_of(DOCTOR))
         opened = await station.lgc.session()
         await station.until(first, lambda order: order.state == "sent")
         await station.until(second, lambda order: order.state == "sent")
@@ -129,8 +130,8 @@ async def test_what_waits_leaves_under_the_card_alone_and_nothing_more_once_it_i
 
 
 @pytest.mark.req("SC.DMP/CONF.22")
-async def test_the_structures_certificate_needs_nobody(tmp_path: Path) -> None:
-    async with a_workstation(tmp_path, structure=True) as station:
+async def test_the_structures_certificate_needs_nobody(tmp_path: Path, pki: Path) -> None:
+    async with a_workstation(tmp_path, pki, structure=True) as station:
         order = await station.deposit("cr-1")
         await station.until(order, lambda seen: seen.state == "sent")
         bodies = station.sandbox.ledger.verdict().complete_bodies

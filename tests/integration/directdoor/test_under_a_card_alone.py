@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,16 +28,13 @@ from vaguemestre_drivers.cardtls.forwarder import Trust
 from vaguemestre_drivers.cardtls.keys import TlsKey
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import DmpProfile, SandboxConfig
-from vaguemestre_testkit.card_pki import CPE, SoftCard, SoftCardAuthority
+from vaguemestre_testkit.card_pki import CPE, SoftCard, SoftCardAuthority, card_authority, card_of
 from vaguemestre_testkit.card_station import CardStation
 from vaguemestre_testkit.sendings import DOCTOR, PRODUCT, SeededChance, SystemTime, frozen_ids, prepared
 
 EMPLOYEE = "3750000001/0000000017"
 STRUCTURE = "499700000012003"
 FAR = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
-AUTHORITY = SoftCardAuthority()
-DOCTORS_CARD = AUTHORITY.issue(DOCTOR)
-EMPLOYEES_CARD = AUTHORITY.issue(EMPLOYEE, card_type=CPE, profession=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +59,13 @@ class Station:
         )
         return SendingContext(session=session, product=PRODUCT)
 
-    def with_card(self, card: SoftCard = DOCTORS_CARD) -> tuple[KeyId, SendingContext]:
-        key = self.cards.put_in(card)
+    def with_card(self, card: SoftCard | None = None) -> tuple[KeyId, SendingContext]:
+        key = self.cards.put_in(card or card_of(DOCTOR))
         return key, self.context(key)
 
     def with_cpe(self, structure: str = STRUCTURE) -> SendingContext:
-        key = self.cards.put_in(EMPLOYEES_CARD, AuthorityMeans.CPE, structure)
+        card = card_of(EMPLOYEE, card_type=CPE, profession=0)
+        key = self.cards.put_in(card, AuthorityMeans.CPE, structure)
         return self.context(key, AuthorityMeans.CPE, structure)
 
     @property
@@ -84,8 +83,9 @@ def unix(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-async def station(tmp_path: Path, unix: bool) -> AsyncIterator[Station]:
-    config = SandboxConfig(state_dir=tmp_path / "state", card_authority=AUTHORITY.write(tmp_path / "cards.pem"))
+async def station(tmp_path: Path, pki: Path, unix: bool) -> AsyncIterator[Station]:
+    authority = card_authority().write(tmp_path / "cards.pem")
+    config = SandboxConfig(state_dir=tmp_path / "state", pki_dir=pki, card_authority=authority)
     async with Sandbox.start(config) as sandbox:
         url = urlsplit(sandbox.addresses.direct)
         assert url.hostname is not None
@@ -95,16 +95,16 @@ async def station(tmp_path: Path, unix: bool) -> AsyncIterator[Station]:
             authorities=sandbox.pki.authority.certificate_path.read_text("ascii"),
         )
         cards = CardStation(trust, tmp_path / "streams", unix=unix)
-        pki = sandbox.pki
+        keys = sandbox.pki
         structure = HttpClient(
             sandbox.addresses.direct,
             TlsFiles(
-                ca_file=pki.authority.certificate_path,
-                certificate_file=pki.structure_client.certificate_path,
-                key_file=pki.structure_client.key_path,
+                ca_file=keys.authority.certificate_path,
+                certificate_file=keys.structure_client.certificate_path,
+                key_file=keys.structure_client.key_path,
             ),
         )
-        signature = pki.structure_signature
+        signature = keys.structure_signature
         door = DirectDoor(
             shipped_profile("sandbox"),
             sandbox.addresses.direct,
@@ -249,23 +249,23 @@ async def test_the_structures_certificate_feeds_without_any_card(station: Statio
 
 
 @pytest.mark.parametrize(
-    "card",
+    "make",
     [
-        AUTHORITY.issue(DOCTOR, signature_holder="899700000020"),
-        AUTHORITY.issue(DOCTOR, profession=60),
-        AUTHORITY.issue(DOCTOR, card_type=3),
+        partial(card_of, DOCTOR, signature_holder="899700000020"),
+        partial(card_of, DOCTOR, profession=60),
+        partial(card_of, DOCTOR, card_type=3),
     ],
     ids=["two_persons", "other_profession", "kind"],
 )
-async def test_an_assertion_that_is_not_the_cards_is_refused(station: Station, card: SoftCard) -> None:
-    _, context = station.with_card(card)
+async def test_an_assertion_that_is_not_the_cards_is_refused(station: Station, make: Callable[[], SoftCard]) -> None:
+    _, context = station.with_card(make())
     outcome = await station.dmp.submit(prepared(), frozen_ids(), None, context, committed)
 
     assert (outcome.certainty, outcome.code) == (Certainty.NOT_SENT, "DMP_VIHF_REFUSED")
 
 
 async def test_a_card_acting_for_somebody_else_or_revoked_is_refused(station: Station) -> None:
-    key = station.cards.put_in(AUTHORITY.issue("899700000020"))
+    key = station.cards.put_in(card_of("899700000020"))
     outcome = await station.dmp.submit(prepared(), frozen_ids(), None, station.context(key), committed)
     station.sandbox.dmp.set_profile(replace(DmpProfile(), revoked_holders=DOCTOR))
     _, context = station.with_card()

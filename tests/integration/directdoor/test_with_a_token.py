@@ -27,7 +27,7 @@ from vaguemestre_core.ports import SendingContext
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import SandboxConfig
-from vaguemestre_testkit.card_pki import SoftCardAuthority
+from vaguemestre_testkit.card_pki import card_authority, card_of
 from vaguemestre_testkit.scripted_cards import FAR, ScriptedCards
 from vaguemestre_testkit.sendings import DOCTOR, PRODUCT, SeededChance, SystemTime, frozen_ids, prepared
 
@@ -39,8 +39,6 @@ pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
 pytestmark = pytest.mark.skipif(
     not MODULE or shutil.which("softhsm2-util") is None, reason="SoftHSM2 is not installed on this machine"
 )
-AUTHORITY = SoftCardAuthority()
-CARD = AUTHORITY.issue(DOCTOR)
 
 
 class TokenKeys(ScriptedCards):
@@ -64,7 +62,7 @@ class TokenKeys(ScriptedCards):
 
     def certificates(self, key: KeyId, purpose: SignaturePurpose) -> tuple[bytes, ...]:
         """Return the signature certificate."""
-        return (CARD.signature.der,)
+        return (card_of(DOCTOR).signature.der,)
 
     async def sign(self, key: KeyId, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Sign with the token."""
@@ -85,10 +83,11 @@ async def holding_a_token(folder: Path, sandbox: Sandbox, *, raises_blocks: bool
     environment = {**os.environ, "SOFTHSM2_CONF": str(conf), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = ["softhsm2-util", "--init-token", "--free", "--label", LABEL, "--so-pin", "12345678", "--pin", PIN]
     await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, env=environment, timeout=30)
-    paths = {"20": CARD.authentication.key_der, "10": CARD.signature.key_der}
+    card = card_of(DOCTOR)
+    paths = {"20": card.authentication.key_der, "10": card.signature.key_der}
     for key_id, der in paths.items():
         (folder / f"{key_id}.der").write_bytes(der)
-    (folder / "certificate.der").write_bytes(CARD.authentication.der)
+    (folder / "certificate.der").write_bytes(card.authentication.der)
     url = urlsplit(sandbox.addresses.direct)
     given = {
         "module": MODULE,
@@ -125,9 +124,10 @@ async def holding_a_token(folder: Path, sandbox: Sandbox, *, raises_blocks: bool
 
 @pytest.mark.parametrize("raises_blocks", [False, True], ids=["tls12_pkcs1", "tls13_pss"])
 async def test_a_document_leaves_with_the_keys_of_a_token_then_nothing_once_it_is_out(
-    tmp_path: Path, raises_blocks: bool
+    tmp_path: Path, pki: Path, raises_blocks: bool
 ) -> None:
-    config = SandboxConfig(state_dir=tmp_path / "state", card_authority=AUTHORITY.write(tmp_path / "cards.pem"))
+    cards = card_authority().write(tmp_path / "cards.pem")
+    config = SandboxConfig(state_dir=tmp_path / "state", pki_dir=pki, card_authority=cards)
     async with (
         Sandbox.start(config) as sandbox,
         holding_a_token(tmp_path, sandbox, raises_blocks=raises_blocks) as keys,

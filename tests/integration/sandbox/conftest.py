@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from vaguemestre_sandbox.pki import open_pki
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import ProxyProfile, SandboxConfig
 from vaguemestre_sandboxkit.client import Caller
 
 
-@pytest.fixture(scope="session")
-def sandbox_pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    open_pki(folder)
-    return folder
-
-
 @pytest.fixture
-def config(tmp_path: Path, sandbox_pki: Path) -> SandboxConfig:
+def config(tmp_path: Path, pki: Path) -> SandboxConfig:
     return SandboxConfig(
         state_dir=tmp_path / "state",
-        pki_dir=sandbox_pki,
+        pki_dir=pki,
         proxy=ProxyProfile(ciba_poll_interval_s=0.01, ciba_expires_in_s=5.0, backend_timeout_s=10.0),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -25,12 +26,12 @@ def next_presence(feed: StatusFeed, reader: str, mark: int) -> tuple[bool, bytes
     return status.is_present, status.atr, status.mark
 
 
-async def test_cards_go_in_and_out_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_cards_go_in_and_out_by_command(config: SandboxConfig, capsys: pytest.CaptureFixture[str]) -> None:
     readers = VirtualReaders([0])
     feed = readers.open_feed()
     _, _, mark = next_presence(feed, readers.names[0], 0)
     try:
-        async with Sandbox.start(SandboxConfig(state_dir=tmp_path, card_ports=(readers.ports[0], 1))) as sandbox:
+        async with Sandbox.start(replace(config, card_ports=(readers.ports[0], 1))) as sandbox:
             at = ["--inspection", sandbox.addresses.inspection]
             assert describe(sandbox)["cards"] == list(offers())
 
@@ -56,9 +57,9 @@ async def test_cards_go_in_and_out_by_command(tmp_path: Path, capsys: pytest.Cap
         readers.close()
 
 
-async def test_a_foreign_page_puts_no_card_in(tmp_path: Path) -> None:
+async def test_a_foreign_page_puts_no_card_in(config: SandboxConfig) -> None:
     async with (
-        Sandbox.start(SandboxConfig(state_dir=tmp_path, card_ports=(1,))) as sandbox,
+        Sandbox.start(replace(config, card_ports=(1,))) as sandbox,
         aiohttp.ClientSession() as client,
     ):
         answer = await client.put(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,18 +12,26 @@ from vaguemestre_drivers.cps.token import CpsModule
 from vaguemestre_sandbox.cards.cpspki import DOCTOR, DOCTOR_CPS4, NURSE, SECRETARY, CardAuthority, CardPerson
 from vaguemestre_sandbox.cards.softhsm import SoftCards, SoftCardsUnavailable, open_soft_cards
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-LATER = NOW + timedelta(days=400)
+VALID_FOR = timedelta(days=400)
 EXPIRED = replace(DOCTOR, number="2600000019", identifier="899700000038", given="ANCIEN")
 CARDS: tuple[CardPerson, ...] = (DOCTOR, DOCTOR_CPS4, NURSE, SECRETARY)
 
 
 @dataclass(frozen=True)
 class CardBench:
-    """Cards, and the module that shows them."""
+    """Cards, and the module that shows them.
+
+    Attributes:
+        soft: the token of each card.
+        authority: who issued them.
+        now: when they are used: all but the expired one are valid.
+        later: when those end.
+    """
 
     soft: SoftCards
     authority: CardAuthority
+    now: datetime
+    later: datetime
 
     def module(self) -> CpsModule:
         """Return the module, started anew: the library is one a process."""
@@ -32,12 +40,12 @@ class CardBench:
         return module
 
 
-def make_bench(folder: Path, now: datetime = NOW) -> CardBench:
+def make_bench(folder: Path, now: datetime) -> CardBench:
     """Make every kind of card below ``folder``; skips, with the reason, where something is missing.
 
     Args:
         folder: everything is below it.
-        now: when the cards are used: the present for a whole process, which asks its own clock.
+        now: when the cards are used.
     """
     pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed")
     try:
@@ -46,10 +54,10 @@ def make_bench(folder: Path, now: datetime = NOW) -> CardBench:
         pytest.skip(f"{missing} is not installed")
     if not soft.locks:
         pytest.skip("no C compiler: SoftHSM2 alone does not behave like a card")
-    begin, later = now - timedelta(days=700), now + (LATER - NOW)
+    begin, later = now - timedelta(days=700), now + VALID_FOR
     authority = CardAuthority(begin, ends_at=later)
     for person in CARDS:
         soft.insert(person, authority, begins_at=begin, ends_at=later)
     soft.insert(EXPIRED, authority, begins_at=begin, ends_at=now - timedelta(days=1))
     soft.insert_contactless(DOCTOR, authority, begins_at=begin, ends_at=later)
-    return CardBench(soft=soft, authority=authority)
+    return CardBench(soft=soft, authority=authority, now=now, later=later)

@@ -1,15 +1,17 @@
-"""Cards of a test authority, in software: certificates shaped like a CPS's, and keys that sign when asked."""
+"""Cards of a test authority, in software: the sandbox's certificates, and keys that sign when asked."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+
+from vaguemestre_sandbox.cards.cpspki import CardAuthority, CardPerson, IssuedCard
 
 CPS, CPE = 0, 2
 
@@ -53,71 +55,46 @@ class SoftCard:
 
 
 class SoftCardAuthority:
-    """A test authority for cards."""
+    """A test authority for cards, valid from yesterday for a month."""
 
     def __init__(self) -> None:
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST AC CARTES")])
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        constraint = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = _builder(name, name, key).add_extension(constraint, critical=True).sign(key, hashes.SHA256())
-        self._pair = Pair(key=key, certificate=certificate)
+        now = dt.datetime.now(dt.UTC)
+        self._begins_at, self._ends_at = now - dt.timedelta(days=1), now + dt.timedelta(days=30)
+        self._issuer = CardAuthority(self._begins_at, ends_at=self._ends_at)
 
     def write(self, path: Path) -> Path:
         """Write its certificate as PEM."""
-        path.write_bytes(self._pair.certificate.public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(self._issuer.certificate.public_bytes(serialization.Encoding.PEM))
         return path
 
     def issue(
         self, holder: str, *, card_type: int = CPS, profession: int = 10, signature_holder: str | None = None
     ) -> SoftCard:
         """Return a card; ``signature_holder`` makes one whose two halves are two persons'."""
-        return SoftCard(
-            holder=holder,
-            authentication=self._issue(holder, card_type, profession, signs=False),
-            signature=self._issue(signature_holder or holder, card_type, profession, signs=True),
-        )
+        own = self._issued(holder, card_type, profession)
+        other = own if signature_holder is None else self._issued(signature_holder, card_type, profession)
+        return SoftCard(holder=holder, authentication=_pair(*own.authentication), signature=_pair(*other.signature))
 
-    def _issue(self, holder: str, card_type: int, profession: int, *, signs: bool) -> Pair:
-        names = [x509.NameAttribute(NameOID.GIVEN_NAME, "CAMILLE"), x509.NameAttribute(NameOID.COMMON_NAME, holder)]
-        subject = x509.Name(
-            [
-                x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")]),
-                x509.RelativeDistinguishedName([*names, x509.NameAttribute(NameOID.SURNAME, "ESSAI")]),
-            ]
-        )
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        builder = _builder(subject, self._pair.certificate.subject, key).add_extension(
-            _usage(signs=signs), critical=True
-        )
-        numbers = {"1.2.250.1.71.1.2.2": card_type} | ({"1.2.250.1.71.1.2.7": profession} if profession else {})
-        for oid, number in numbers.items():
-            value = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), bytes([2, 1, number]))
-            builder = builder.add_extension(value, critical=False)
-        return Pair(key=key, certificate=builder.sign(self._pair.key, hashes.SHA256()))
+    def _issued(self, holder: str, card_type: int, profession: int) -> IssuedCard:
+        person = CardPerson(identifier=holder, title="", card_type=card_type, profession=profession)
+        return self._issuer.issue(person, begins_at=self._begins_at, ends_at=self._ends_at)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=30))
-    )
+@cache
+def card_authority() -> SoftCardAuthority:
+    """Return the authority that all the tests of a run share: keys take long to make."""
+    return SoftCardAuthority()
 
 
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        content_commitment=signs,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+@cache
+def card_of(
+    holder: str, *, card_type: int = CPS, profession: int = 10, signature_holder: str | None = None
+) -> SoftCard:
+    """Return a card of the shared authority, made once for all who ask for it; see ``SoftCardAuthority.issue``."""
+    return card_authority().issue(holder, card_type=card_type, profession=profession, signature_holder=signature_holder)
+
+
+def _pair(key_der: bytes, certificate_der: bytes) -> Pair:
+    key = serialization.load_der_private_key(key_der, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return Pair(key=key, certificate=x509.load_der_x509_certificate(certificate_der))

@@ -21,24 +21,24 @@ from vaguemestre_drivers.cardtls.forwarder import CardTls, Trust
 from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
 from vaguemestre_drivers.cardtls.local import HAS_UNIX_SOCKETS
 from vaguemestre_sandbox.pki import Pki, open_pki
-from vaguemestre_testkit.card_pki import SoftCardAuthority
+from vaguemestre_testkit.card_pki import SoftCardAuthority, card_authority, card_of
 
-AUTHORITY = SoftCardAuthority()
-CARD = AUTHORITY.issue("899700000012")
+HOLDER = "899700000012"
 BIG = b"x" * 700_000
 
 
 def sign(block: bytes, kind: Padding) -> bytes:
-    pair = CARD.authentication
+    pair = card_of(HOLDER).authentication
     return pair.padded(block) if kind is Padding.PKCS1 else pair.raised(block)
 
 
-KEY = TlsKey(chain=(CARD.authentication.der,), sign=sign)
+def card_key() -> TlsKey:
+    return TlsKey(chain=(card_of(HOLDER).authentication.der,), sign=sign)
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return open_pki(tmp_path_factory.mktemp("pki"))
+def pki(pki: Path) -> Pki:
+    return open_pki(pki)
 
 
 class Service:
@@ -76,7 +76,7 @@ class Service:
 
 @pytest.fixture
 def service(pki: Pki, tmp_path: Path) -> Iterator[Service]:
-    started = Service(pki, AUTHORITY.write(tmp_path / "cards.pem"))
+    started = Service(pki, card_authority().write(tmp_path / "cards.pem"))
     yield started
     started.stop()
 
@@ -118,7 +118,7 @@ def everything(stream: socket.socket) -> bytes:
 def test_bytes_pass_both_ways_under_the_cards_key(
     tls: CardTls, service: Service, raises_blocks: bool, version: str
 ) -> None:
-    key = TlsKey(chain=KEY.chain, sign=sign, raises_blocks=raises_blocks)
+    key = TlsKey(chain=card_key().chain, sign=sign, raises_blocks=raises_blocks)
     with joined(tls.open(key, "127.0.0.1", service.port, 5.0)) as stream:
         stream.sendall(b"question")
         answer = everything(stream)
@@ -128,7 +128,7 @@ def test_bytes_pass_both_ways_under_the_cards_key(
 
 
 def test_a_stream_serves_once(tls: CardTls, service: Service) -> None:
-    address = tls.open(KEY, "127.0.0.1", service.port, 5.0)
+    address = tls.open(card_key(), "127.0.0.1", service.port, 5.0)
     with joined(address) as stream:
         stream.sendall(b"question")
         everything(stream)
@@ -141,7 +141,7 @@ def test_only_this_user_reaches_the_stream(pki: Pki, service: Service, tmp_path:
     trust = Trust(
         hosts=frozenset({("127.0.0.1", service.port)}), authorities=pki.authority.certificate_path.read_text("ascii")
     )
-    path = Path(CardTls(trust, tmp_path / "streams").open(KEY, "127.0.0.1", service.port, 5.0).partition(":")[2])
+    path = Path(CardTls(trust, tmp_path / "streams").open(card_key(), "127.0.0.1", service.port, 5.0).partition(":")[2])
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -152,7 +152,7 @@ def test_who_does_not_know_the_secret_gets_nothing(pki: Pki, service: Service, t
     trust = Trust(
         hosts=frozenset({("127.0.0.1", service.port)}), authorities=pki.authority.certificate_path.read_text("ascii")
     )
-    address = CardTls(trust, tmp_path, unix=False).open(KEY, "127.0.0.1", service.port, 5.0)
+    address = CardTls(trust, tmp_path, unix=False).open(card_key(), "127.0.0.1", service.port, 5.0)
     with joined(address, secret=bytes(32)) as stream:
         assert everything(stream) == b""
     assert BIG not in [content for _, content in service.seen]
@@ -167,14 +167,14 @@ def test_a_key_that_cannot_sign_is_told_apart_from_the_network(tls: CardTls, ser
 
     for failing in (gone, broken):
         with pytest.raises(ServiceError) as caught:
-            tls.open(TlsKey(chain=KEY.chain, sign=failing), "127.0.0.1", service.port, 5.0)
+            tls.open(TlsKey(chain=card_key().chain, sign=failing), "127.0.0.1", service.port, 5.0)
         assert caught.value.params["failure"] == "key"
 
 
 @pytest.mark.parametrize(("host", "port", "failure"), [("127.0.0.1", 9, "refused"), ("nulle-part.invalid", 443, "dns")])
 def test_a_host_that_is_not_there(tls: CardTls, host: str, port: int, failure: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        tls.open(KEY, host, port, 5.0)
+        tls.open(card_key(), host, port, 5.0)
     assert caught.value.params["failure"] == failure
 
 
@@ -183,9 +183,9 @@ def test_an_untrusted_service_and_a_card_of_another_authority_are_refused(
 ) -> None:
     hosts = frozenset({("127.0.0.1", service.port)})
     stranger = SoftCardAuthority().write(tmp_path / "other.pem").read_text("ascii")
-    other = SoftCardAuthority().issue("899700000012").authentication
+    other = SoftCardAuthority().issue(HOLDER).authentication
     cases = (
-        (Trust(hosts=hosts, authorities=stranger), KEY),
+        (Trust(hosts=hosts, authorities=stranger), card_key()),
         (
             Trust(hosts=hosts, authorities=pki.authority.certificate_path.read_text("ascii")),
             TlsKey(chain=(other.der,), sign=lambda block, _: other.padded(block)),
@@ -200,7 +200,7 @@ def test_an_untrusted_service_and_a_card_of_another_authority_are_refused(
 
 def test_no_other_host_is_reached(tls: CardTls, service: Service) -> None:
     with pytest.raises(InvalidInput, match="CARD_TLS_HOST_FORBIDDEN"):
-        tls.open(KEY, "localhost", service.port, 5.0)
+        tls.open(card_key(), "localhost", service.port, 5.0)
     assert service.seen == []
 
 
