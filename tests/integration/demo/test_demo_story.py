@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,9 +33,42 @@ def demo(*arguments: str, hidden: Path | None = None) -> subprocess.CompletedPro
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A demonstration that was told with ``--keep``.
+
+    Attributes:
+        done: what it said.
+        folder: where its state is.
+        pids: the agent's and the sandbox's numbers.
+    """
+
+    done: subprocess.CompletedProcess[str]
+    folder: Path
+    pids: tuple[int, ...]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """One story for several tests: what it leaves running is ended after the last of them."""
+    folder = tmp_path_factory.mktemp("kept")
+    done = demo("--keep", "--folder", str(folder))
+    written = folder / "pids"
+    pids = tuple(int(pid) for pid in written.read_text("ascii").split()) if written.exists() else ()
+    try:
+        yield Kept(done=done, folder=folder, pids=pids)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.req("SC.DMP/ALI/PROG.02", "SC.DMP/ALI/PROG.03")
-def test_the_story_ends_as_it_should(tmp_path: Path) -> None:
-    done = demo("--folder", str(tmp_path))
+def test_the_story_ends_as_it_should(kept: Kept) -> None:
+    done = kept.done
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "Envoyé. Accusé du DMP : Success." in done.stdout
@@ -75,27 +110,18 @@ def test_without_the_readers_libraries_it_says_so_and_goes_on(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_keep_leaves_all_running_and_says_where_to_look(tmp_path: Path) -> None:
-    done = demo("--keep", "--folder", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    try:
-        assert f"kill {pids[0]} {pids[1]}" in done.stdout
-        listed = subprocess.run(
-            [sys.executable, "-m", "vaguemestre_agent", "--home", str(tmp_path / "agent"), "orders", "list", "--json"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        assert listed.stdout.count('"sent"') == 2
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while any(_runs(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_keep_leaves_all_running_and_says_where_to_look(kept: Kept) -> None:
+    assert kept.done.returncode == 0, kept.done.stdout + kept.done.stderr
+    agent, sandbox = kept.pids
+    assert f"kill {agent} {sandbox}" in kept.done.stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "vaguemestre_agent", "--home", str(kept.folder / "agent"), "orders", "list", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert listed.stdout.count('"sent"') == 2
 
 
 def _runs(pid: int) -> bool:
