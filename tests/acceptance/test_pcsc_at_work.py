@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -48,18 +47,8 @@ def kinds(found: wire_readers.Readers) -> list[str | None]:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_an_agent_over_a_real_service() -> None:
-    if pcsclab.is_inside():
-        pytest.skip("already inside")
-    reason = pcsclab.why_no_lab()
-    if reason is not None:
-        pytest.skip(reason)
     pytest.importorskip("smartcard", reason="pyscard is not installed")
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly"]
-
-    done = pcsclab.run_in_lab([*command, __file__], timeout_s=150)
-
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "2 passed" in done.stdout
+    assert "2 passed" in pcsclab.run_tests(Path(__file__), timeout_s=150)
 
 
 @inside

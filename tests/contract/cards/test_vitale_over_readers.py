@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from vaguemestre_core.cards import CardEventKind, CardTrouble, Insertion, Situation
+from vaguemestre_core.errors import VaguemestreError
 from vaguemestre_core.vitale import Beneficiary, CardFingerprint, VitaleReading, VitaleSource
 from vaguemestre_drivers.vitale.api_lec import ApiLec
 from vaguemestre_drivers.vitale.cards import VitaleCards
@@ -26,6 +27,7 @@ from vaguemestre_testkit.card_rig import Events, Rig
 
 MARKS = Fingerprints(bytes(range(32)))
 REFUSES = b"\x6e\x00"
+REFUSED_AS_UNREADABLE = ("endless", "fickle_length", "lying_lengths", "garbage", "uneven", "zeros")
 
 
 class CountedLibrary(ApiLec):
@@ -131,12 +133,30 @@ def test_a_choice_is_confirmed_by_the_same_card_and_by_no_other(rig: Rig) -> Non
         pull()
 
 
-@pytest.mark.parametrize("name", ["endless", "fickle_length", "lying_lengths", "garbage", "uneven", "zeros"])
+@pytest.mark.parametrize("name", REFUSED_AS_UNREADABLE)
 def test_a_hostile_card_costs_one_clear_refusal_and_the_reader_serves_the_next(rig: Rig, name: str) -> None:
     desk = Desk(rig)
     insertion, pull = desk.insert(HOSTILE[name]())
 
     assert desk.refused(insertion).situation is Situation.CARD_UNREADABLE
+    pull()
+    honest, _ = desk.insert(Vitale2Card())
+    assert len(desk.cards.read(honest).beneficiaries) == len(FAMILY)
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in REFUSED_AS_UNREADABLE])
+def test_any_other_card_that_lies_ends_with_a_word_and_the_reader_serves_the_next_one(rig: Rig, name: str) -> None:
+    desk = Desk(rig)
+    insertion, pull = desk.insert(HOSTILE[name]())
+
+    # Either ending is right; a hang or another exception is not.
+    try:
+        reading = desk.cards.read(insertion)
+    except VaguemestreError as told:
+        assert told.code  # noqa: PT017 - either ending is right
+    else:
+        assert len(reading.beneficiaries) <= 32
+    # A PC/SC service that looks each 400 ms takes a faster swap, which no hand does, for the same card.
     pull()
     honest, _ = desk.insert(Vitale2Card())
     assert len(desk.cards.read(honest).beneficiaries) == len(FAMILY)

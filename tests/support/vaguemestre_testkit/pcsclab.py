@@ -1,6 +1,6 @@
 """A PC/SC service of one's own: pcscd and vpcd in a mount and network namespace, never the machine's.
 
-`run_in_lab` runs a command in a fresh namespace; inside, `PcscService` starts, kills and restarts pcscd there.
+`run_tests` runs a file of tests in a fresh namespace; inside, `PcscService` starts, kills and restarts pcscd there.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 VPCD: Final = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 INSIDE: Final = "VAGUEMESTRE_PCSC_LAB"
@@ -38,12 +40,27 @@ def why_no_lab() -> str | None:
     return None if tried.returncode == 0 else "namespaces are not allowed here"
 
 
-def run_in_lab(command: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Run a command in a namespace where no PC/SC service runs yet; everything it starts ends with it."""
-    environment = os.environ | {INSIDE: "1"}
-    return subprocess.run(
-        [*_unshare(), *command], check=False, capture_output=True, text=True, timeout=timeout_s, env=environment
+def run_tests(file: Path, timeout_s: float) -> str:
+    """Run a file of tests in a namespace where no PC/SC service runs yet; return what pytest said of them.
+
+    Everything that it starts ends with it. Skips inside such a namespace, and where there can be none.
+    """
+    if is_inside():
+        pytest.skip("already inside")
+    reason = why_no_lab()
+    if reason is not None:
+        pytest.skip(reason)
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    done = subprocess.run(
+        [*_unshare(), *command, str(file)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env=os.environ | {INSIDE: "1"},
     )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
 
 
 def is_inside() -> bool:
