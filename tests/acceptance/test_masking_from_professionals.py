@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from vaguemestre_agent.cli.connection import CLIENT_VARIABLE
 from vaguemestre_agent.practice.agent import ACTOR
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_testkit.acceptance_kit import QUICK, Life, living, pdf_document, vaguemestre
@@ -107,13 +106,8 @@ async def test_masked_once_there_then_shown_again_from_the_command_line(tmp_path
         masked = await wire_of(life)
         again = await life.lgc.set_visibility("cr-1", [MASKED])
 
-        assert life.practice.credentials is not None
-        environment = {
-            **life.practice.environment,
-            CLIENT_VARIABLE: f"{life.practice.credentials.client_id}:{life.practice.credentials.secret}",
-        }
         actor = ("--user", ACTOR.user, "--role", ACTOR.role)
-        status, answer = await vaguemestre(environment, "documents", "visibility", "cr-1", *actor)
+        status, answer = await vaguemestre(life.environment, "documents", "visibility", "cr-1", *actor)
         assert status == 0, answer
         await life.until(
             lambda order: (

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vaguemestre_api import wire_readers
-from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_sandbox.cards.vitale import FAMILY
 from vaguemestre_testkit import pcsclab
-from vaguemestre_testkit.acceptance_kit import Life, living
+from vaguemestre_testkit.acceptance_kit import living
 
 REAL = {"VAGUEMESTRE_READERS__SOURCE": "pcsc", "VAGUEMESTRE_READERS__SILENT_S": "5"}
 inside = pytest.mark.skipif(not pcsclab.is_inside(), reason="run by the test outside, in a namespace of its own")
@@ -26,18 +24,6 @@ def service() -> Iterator[pcsclab.PcscService]:
     lent.start()
     yield lent
     lent.close()
-
-
-async def told(
-    life: Life, holds: Callable[[wire_readers.Readers], bool], within_s: float = 20.0
-) -> wire_readers.Readers:
-    """Return the first event ``readers`` for which that holds."""
-    events: AsyncGenerator[StreamItem] = life.lgc.events()
-    async with asyncio.timeout(within_s), aclosing(events):
-        async for item in events:
-            if isinstance(item.content, wire_readers.Readers) and holds(item.content):
-                return item.content
-    raise AssertionError("the stream ended")
 
 
 def kinds(found: wire_readers.Readers) -> list[str | None]:
@@ -54,12 +40,12 @@ def test_an_agent_over_a_real_service() -> None:
 @inside
 async def test_a_vitale_comes_is_read_and_goes(tmp_path: Path, pki: Path, service: pcsclab.PcscService) -> None:
     async with living(tmp_path, pki, session=False, extra=REAL) as life:
-        found = await told(life, lambda now: kinds(now) == [None, None])
+        found = await life.readers_until(lambda now: kinds(now) == [None, None])
         assert tuple(reader.name for reader in found.readers) == pcsclab.READERS
 
         await life.sandbox.inspection.insert_card(0, "cps3")
         await life.sandbox.inspection.insert_card(1, "vitale2")
-        found = await told(life, lambda now: kinds(now) == ["cps3", "vitale2"])
+        found = await life.readers_until(lambda now: kinds(now) == ["cps3", "vitale2"])
         card_id = found.readers[1].card_id
         assert card_id is not None
         read = (await life.lgc.beneficiaries(card_id)).beneficiaries
@@ -68,7 +54,7 @@ async def test_a_vitale_comes_is_read_and_goes(tmp_path: Path, pki: Path, servic
         ]
 
         await life.sandbox.inspection.remove_card(1)
-        await told(life, lambda now: kinds(now) == ["cps3", None])
+        await life.readers_until(lambda now: kinds(now) == ["cps3", None])
         with pytest.raises(ApiProblem) as over:
             await life.lgc.beneficiaries(card_id)
         assert over.value.code == "CARD_STAY_OVER"
@@ -79,21 +65,21 @@ async def test_a_service_that_is_killed_is_told_and_found_again(
     tmp_path: Path, pki: Path, service: pcsclab.PcscService
 ) -> None:
     async with living(tmp_path, pki, session=False, extra=REAL) as life:
-        await told(life, lambda now: kinds(now) == [None, None])
+        await life.readers_until(lambda now: kinds(now) == [None, None])
         await life.sandbox.inspection.insert_card(0, "vitale2")
-        found = await told(life, lambda now: kinds(now) == ["vitale2", None])
+        found = await life.readers_until(lambda now: kinds(now) == ["vitale2", None])
         first = found.readers[0].card_id
         assert first is not None
 
         await asyncio.to_thread(service.kill)
-        gone = await told(life, lambda now: now.trouble is not None)
+        gone = await life.readers_until(lambda now: now.trouble is not None)
         assert gone.trouble is not None
         assert (gone.trouble.code, gone.readers) == ("PCSC_STOPPED", ())
 
         await asyncio.to_thread(service.start)
-        await told(life, lambda now: kinds(now) == [None, None])
+        await life.readers_until(lambda now: kinds(now) == [None, None])
         await life.sandbox.inspection.insert_card(0, "vitale2")
-        found = await told(life, lambda now: kinds(now) == ["vitale2", None])
+        found = await life.readers_until(lambda now: kinds(now) == ["vitale2", None])
         again = found.readers[0].card_id
         assert again not in (None, first)
         with pytest.raises(ApiProblem) as over:

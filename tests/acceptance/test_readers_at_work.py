@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from pathlib import Path
 
-import psutil
 import pytest
 
+from vaguemestre_agent.practice.home import free_ports
 from vaguemestre_api import wire_readers
-from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_documents.scancodes.datamatrix import symbol
 from vaguemestre_documents.scancodes.picture import png
@@ -32,32 +27,8 @@ STARTS = 6  # on one that has none: as long as so many starts of the process, me
 BOX = b"]d2010340093000001417261130" + b"10LOT42"
 
 
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def with_readers(port: int) -> dict[str, str]:
     return {"VAGUEMESTRE_READERS__SOURCE": "virtual", "VAGUEMESTRE_READERS__VIRTUAL_PORTS": str(port)}
-
-
-async def seen(
-    life: Life, holds: Callable[[wire_readers.Readers], bool], within_s: float = 10.0
-) -> wire_readers.Readers:
-    """Wait on the event stream until the readers are as wanted."""
-
-    def is_it(item: StreamItem) -> bool:
-        return isinstance(item.content, wire_readers.Readers) and holds(item.content)
-
-    events: AsyncGenerator[StreamItem] = life.lgc.events()
-    async with asyncio.timeout(within_s), aclosing(events):
-        async for item in events:
-            if is_it(item):
-                assert isinstance(item.content, wire_readers.Readers)
-                return item.content
-    raise AssertionError("the stream ended")
 
 
 def has_card(found: wire_readers.Readers) -> bool:
@@ -68,28 +39,19 @@ def is_empty(found: wire_readers.Readers) -> bool:
     return found.state == "running" and bool(found.readers) and not has_card(found)
 
 
-def readers_pid(life: Life) -> int | None:
-    """Return the number of the readers process of this life's agent, while there is one."""
-    for child in psutil.Process(life.child.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if any("vaguemestre_drivers" in word for word in child.cmdline()):
-                return int(child.pid)
-    return None
-
-
 async def back_after(life: Life, dead: int) -> float:
     """Return the seconds until another readers process shows its readers."""
     began = time.monotonic()
-    await seen(life, lambda found: is_empty(found) and readers_pid(life) not in (None, dead))
+    await life.readers_until(lambda found: is_empty(found) and life.readers_pid() not in (None, dead))
     return time.monotonic() - began
 
 
 async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: Path, pki: Path) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     async with living(tmp_path, pki, extra=with_readers(port)) as life:
-        await seen(life, is_empty)
+        await life.readers_until(is_empty)
         card = await asyncio.to_thread(InsertedCard.insert, Vitale2Card(), port=port)
-        [reader] = (await seen(life, has_card)).readers
+        [reader] = (await life.readers_until(has_card)).readers
         assert (reader.card, reader.state) == ("vitale2", "card")
         [listed] = await life.lgc.cards()
         assert listed.card_id == reader.card_id
@@ -107,10 +69,10 @@ async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: 
         assert nobody.value.code == "VITALE_BENEFICIARY_INVALID"
 
         await asyncio.to_thread(card.remove)
-        await seen(life, is_empty)
+        await life.readers_until(is_empty)
         other = Vitale2Card(written_files(OTHER_FAMILY))
         card = await asyncio.to_thread(InsertedCard.insert, other, port=port)
-        found = await seen(life, has_card)
+        found = await life.readers_until(has_card)
         with pytest.raises(ApiProblem) as over:
             await life.lgc.beneficiaries(listed.card_id)
         assert over.value.code == "CARD_STAY_OVER"
@@ -127,15 +89,33 @@ async def test_a_vitale_is_seen_read_and_never_taken_for_the_next_one(tmp_path: 
 
 @pytest.mark.skipif(importlib.util.find_spec("zxingcpp") is None, reason="the extra readers is not installed")
 async def test_the_picture_of_a_box_is_read_by_the_readers_process(tmp_path: Path, pki: Path) -> None:
+    """A picture of our own making, then one of another maker's."""
     text = BOX.removeprefix(b"]d2")
     picture = png(symbol(bytes([FNC1, *(letter + 1 for letter in text)])))
-    async with living(tmp_path, pki, session=False, extra=with_readers(free_port())) as life:
-        await seen(life, is_empty)
+    foreign = zxings_picture_of_a_box()
+    async with living(tmp_path, pki, session=False, extra=with_readers(*free_ports(1))) as life:
+        await life.readers_until(is_empty)
         found = await life.lgc.scan(picture, "image/png")
         with pytest.raises(ApiProblem) as refused:
             await life.lgc.scan(b"no picture at all", "image/png")
+        [box] = (await life.lgc.scan(foreign, "image/png")).codes
+        with pytest.raises(ApiProblem) as cut:
+            await life.lgc.scan(foreign[:30], "image/png")
     assert [(code.kind, code.source, code.box and code.box.lot) for code in found.codes] == [("box", "image", "LOT42")]
     assert refused.value.code == "PICTURE_UNSUPPORTED"
+    assert box.box is not None
+    assert (box.box.cip13, box.box.lot, box.box.serial) == ("3400930000014", "LOT42", "0A1B2C")
+    assert cut.value.code == "PICTURE_UNREADABLE"
+
+
+def zxings_picture_of_a_box() -> bytes:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    zxingcpp = pytest.importorskip("zxingcpp", reason="zxing-cpp is not installed")
+    made = zxingcpp.create_barcode(
+        "(01)03400930000014(17)261130(10)LOT42(21)0A1B2C", zxingcpp.BarcodeFormat.DataMatrix, gs1=True
+    )
+    return bytes(cv2.imencode(".png", numpy.array(made.to_image(scale=5)))[1].tobytes())
 
 
 async def test_a_box_is_read_and_a_patients_code_asks_for_the_right_to_identities(tmp_path: Path, pki: Path) -> None:
@@ -163,12 +143,12 @@ async def one_start() -> float:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 async def test_killed_frozen_and_crashed_readers_never_touch_the_queue(tmp_path: Path, pki: Path) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     async with living(tmp_path, pki, extra=with_readers(port)) as life:
-        await seen(life, is_empty)
+        await life.readers_until(is_empty)
         sent = 0
         for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV):
-            pid = readers_pid(life)
+            pid = life.readers_pid()
             assert pid is not None
             longest_s = max(BACK_S, STARTS * await one_start())
             os.kill(pid, number)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from vaguemestre_api import wire_readers
@@ -114,7 +113,9 @@ async def test_codes_reach_who_may_see_them_and_an_unplugged_scanner_is_told(tmp
             await entitled.until(lambda seen: len(seen.scans) == 4)
             await other.until(lambda seen: len(seen.scans) == 2)
 
-            os.kill(scanning_process(life), signal.SIGKILL)
+            pid = life.readers_pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
             await entitled.until(lambda seen: not is_ready(seen))
             await entitled.until(is_ready)
             scanner.send(INS + b"\r" + BOX + b"\r")
@@ -136,12 +137,8 @@ async def test_the_command_shows_codes_as_they_are_read(tmp_path: Path, pki: Pat
     scanner.plug()
     extra = {"VAGUEMESTRE_SCANNERS__SERIAL": str(scanner.port)}
     async with living(tmp_path, pki, session=False, extra=extra) as life:
-        credentials = life.practice.credentials
-        assert credentials is not None
-        named = {"VAGUEMESTRE_CLIENT": f"{credentials.client_id}:{credentials.secret}"}
-        environment = {**life.practice.environment, **named}
         async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
-            command = group.create_task(vaguemestre(environment, "scan", "--watch", "--count", "1"))
+            command = group.create_task(vaguemestre(life.environment, "scan", "--watch", "--count", "1"))
             # As a person does who sees nothing yet: the code is read again until the command, once connected, shows it.
             while not command.done():
                 scanner.send(BOX + b"\r")
@@ -152,11 +149,3 @@ async def test_the_command_shows_codes_as_they_are_read(tmp_path: Path, pki: Pat
         assert isinstance(code, dict)
         assert (event["scanner"], code["kind"], code["box"]["lot"]) == (f"serial {scanner.port}", "box", "LOT42")
         scanner.unplug()
-
-
-def scanning_process(life: Life) -> int:
-    """Return the number of the readers process of this life's agent."""
-    for child in psutil.Process(life.child.pid).children(recursive=True):
-        if any("vaguemestre_drivers" in word for word in child.cmdline()):
-            return int(child.pid)
-    raise AssertionError("no readers process")

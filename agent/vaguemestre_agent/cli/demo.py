@@ -11,9 +11,8 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import socket
 import tempfile
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -56,12 +55,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 async def _tell(documents: Path, folder: Path, console: Console, *, keep: bool) -> None:
     from vaguemestre_agent.demo.story import Story, demo_documents
     from vaguemestre_agent.practice.agent import Practice
-    from vaguemestre_agent.practice.home import DEMO_PACE, make_home
+    from vaguemestre_agent.practice.home import DEMO_PACE, free_ports, make_home
     from vaguemestre_agent.practice.sandbox import start_sandbox
 
     async with AsyncExitStack() as stack:
         console.say("Vaguemestre, démonstration : tout tourne sur cette machine, tout est fictif.")
-        ports = _free_ports(READERS)
+        ports = free_ports(READERS)
         readers = [word for port in ports for word in ("--card-port", str(port))]
         sandbox = await start_sandbox(folder / "sandbox", readers, detached=keep)
         stack.push_async_callback(sandbox.child.stop)
@@ -84,15 +83,6 @@ async def _tell(documents: Path, folder: Path, console: Console, *, keep: bool) 
             _say_how_to_go_on(console, folder, sandbox, running[-1])
         else:
             console.say("\nTout est arrêté. « ./run demo --keep » laisse tourner l'ensemble pour y regarder de près.")
-
-
-def _free_ports(count: int) -> tuple[int, ...]:
-    """Return loopback ports that nobody listens on, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return tuple(int(probe.getsockname()[1]) for probe in probes)
 
 
 async def _stop_last(running: list[Child]) -> None:

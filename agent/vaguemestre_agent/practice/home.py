@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -88,6 +90,15 @@ def make_home(folder: Path, facts: SandboxFacts, pace: Pace, card_ports: Sequenc
         tables["readers"] = {"source": "virtual", "virtual_ports": ports, "silent_s": 5.0}
     (folder / SETTINGS_FILE).write_text(_toml(tables), encoding="utf-8")
     return {"VAGUEMESTRE_HOME": str(folder)}
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return loopback ports that nobody listens on, all different: for virtual readers."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
 
 
 def _profile(pace: Pace) -> str:

@@ -7,13 +7,11 @@ and the person who types is a file (``typed_pins``).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 from typing import TypeVar
 
 import pytest
@@ -23,6 +21,7 @@ from vaguemestre_agent.composition import running_agent
 from vaguemestre_agent.parts import Parts
 from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.practice.documents import metadata, tiny_pdf
+from vaguemestre_agent.practice.home import free_ports
 from vaguemestre_agent.settings import AgentSettings, KeyStoreKind, ServiceSettings, Settings
 from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.client import Client, Credentials, DocumentBody
@@ -108,9 +107,7 @@ async def paired(paths: AgentPaths) -> Credentials:
 
 @asynccontextmanager
 async def a_workstation(folder: Path, bench: CardBench, pins: Path, pki: Path) -> AsyncIterator[Workstation]:
-    with contextlib.closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    [port] = free_ports(1)
     cards = folder / "cards.pem"
     cards.write_bytes(bench.authority.certificate.public_bytes(Encoding.PEM))
     async with Sandbox.start(SandboxConfig(state_dir=folder / "sandbox", pki_dir=pki, card_authority=cards)) as sandbox:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
 
 import pytest
 from cryptography import x509
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from vaguemestre_agent.adapters.readers.cardkeys import SupervisedCardKeys
 from vaguemestre_agent.adapters.readers.port import SupervisedReaders
 from vaguemestre_agent.adapters.system.clock import SystemClock
+from vaguemestre_agent.practice.home import free_ports
 from vaguemestre_cardkit.soft_cards import EXPIRED, CardBench
 from vaguemestre_core.cards import CardTrouble, Insertion, Situation
 from vaguemestre_core.cps import CpsError, CpsSituation, ExpiryNotice
@@ -38,13 +38,6 @@ SIGNED_INFO = (
     b'<ds:Reference URI="#a"></ds:Reference></ds:SignedInfo>'
 )
 COMMAND = (sys.executable, str(Path(typed_pins.__file__)))
-
-
-def free_port() -> int:
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass
@@ -94,21 +87,21 @@ async def running_desk(bench: CardBench, folder: Path, monkeypatch: pytest.Monke
     pins = folder / "pins"
     pins.write_text("", "ascii")
     monkeypatch.setenv("VAGUEMESTRE_TEST_PINS", str(pins))
-    ports = free_port(), free_port()
+    first, second = free_ports(2)
     settings = ReadersSettings(
         source=ReadersSource.VIRTUAL,
-        virtual_ports=f"{ports[0]} {ports[1]}",
+        virtual_ports=f"{first} {second}",
         pkcs11_module=str(bench.soft.module),
         silent_s=5.0,
     )
     places = ReadersPlaces(tries=str(folder / "tries"), streams=str(folder / "streams"))
     readers = SupervisedReaders(settings, SystemClock(), COMMAND, places)
-    running = Desk(readers=readers, keys=SupervisedCardKeys(readers), ports=ports, pins=pins)
+    running = Desk(readers=readers, keys=SupervisedCardKeys(readers), ports=(first, second), pins=pins)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(readers.run())
         try:
             await running.until(
-                lambda: readers.picture.state is ProcessState.RUNNING and len(readers.picture.readers) == len(ports)
+                lambda: readers.picture.state is ProcessState.RUNNING and len(readers.picture.readers) == 2
             )
             yield running
         finally:

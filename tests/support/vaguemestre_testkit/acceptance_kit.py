@@ -6,6 +6,7 @@ Waiting is for the agent's own event stream; nothing polls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 
+from vaguemestre_agent.cli.connection import CLIENT_VARIABLE
 from vaguemestre_agent.practice.agent import Practice
 from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_agent.practice.home import CRASH_PACE, Pace, make_home
 from vaguemestre_agent.practice.processes import Child
 from vaguemestre_agent.practice.sandbox import RunningSandbox, running_sandbox
-from vaguemestre_api import wire
+from vaguemestre_api import wire, wire_readers
 from vaguemestre_api.client import Client, DocumentBody
 
 PATIENCE_S = 20.0  # reached only by a failure
@@ -62,6 +65,31 @@ class Life:
     def state(self) -> Path:
         """The agent's state folder."""
         return self.practice.home / "state"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the command line speak to the agent as the paired software."""
+        credentials = self.practice.credentials
+        assert credentials is not None
+        return {**self.practice.environment, CLIENT_VARIABLE: f"{credentials.client_id}:{credentials.secret}"}
+
+    def readers_pid(self) -> int | None:
+        """Return the number of the agent's readers process, while there is one."""
+        for child in psutil.Process(self.child.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if any("vaguemestre_drivers" in word for word in child.cmdline()):
+                    return int(child.pid)
+        return None
+
+    async def readers_until(
+        self, holds: Callable[[wire_readers.Readers], bool], within_s: float = PATIENCE_S
+    ) -> wire_readers.Readers:
+        """Follow the events until that holds for the readers; return them."""
+        async with asyncio.timeout(within_s), aclosing(self.lgc.events()) as items:
+            async for item in items:
+                if isinstance(item.content, wire_readers.Readers) and holds(item.content):
+                    return item.content
+        raise AssertionError("the stream ended")
 
     async def until(self, holds: Callable[[wire.Order], bool], client_ref: str = "cr-1") -> wire.Order:
         """Follow the events until that holds for the newest order of a document."""
