@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vaguemestre_agent.paths import agent_paths
+from vaguemestre_agent.paths import AgentPaths, agent_paths
 from vaguemestre_agent.practice.documents import DOCTOR, OID_ROOT
 from vaguemestre_agent.practice.processes import Child, start_module
 from vaguemestre_agent.practice.sandbox import SandboxFacts, open_proxy_session
@@ -21,6 +21,8 @@ from vaguemestre_api.failures import AgentNotRunning, AgentSilent
 from vaguemestre_core.errors import ServiceError
 
 START_S: Final = 30.0
+FIRST_LGC: Final = "LGC Essai"
+SECOND_LGC: Final = "LGC Second"
 ACTOR: Final = wire.Actor(user="dr-essai", role="medecin", rpps=DOCTOR[1:])
 
 
@@ -80,21 +82,17 @@ class Practice:
 
     async def pair(self) -> None:
         """Pair the LGC with the code that only this user can read."""
-        code_file = agent_paths({**os.environ, **self.environment}).first_code
-        async with asyncio.timeout(START_S):
-            while not code_file.exists():  # noqa: ASYNC110 - a file gives no event
-                await asyncio.sleep(0.02)
-        async with self.client() as client:
-            self.credentials = await self._pair(client, code_file.read_text("ascii").strip(), "LGC Essai")
+        paths = agent_paths({**os.environ, **self.environment})
+        self.credentials = await first_credentials(paths, self._product(FIRST_LGC))
 
     async def pair_another(self) -> None:
         """Pair a second LGC with a code that the first one asks for."""
         async with self.client() as client:
             code = await client.open_pairing(["read", "enqueue", "control"])
-            self.other = await self._pair(client, code.code, "LGC Second")
+            self.other = await _paired(client, code.code, SECOND_LGC, self._product(SECOND_LGC))
 
-    async def _pair(self, client: Client, code: str, name: str) -> Credentials:
-        product = wire.Product(
+    def _product(self, name: str) -> wire.Product:
+        return wire.Product(
             lps_name=name,
             lps_version="1.0",
             lps_id="0001",
@@ -102,8 +100,6 @@ class Practice:
             proxy_client_id=self.facts.client_id,
             oid_root=OID_ROOT,
         )
-        paired = await client.pair(code, name, product)
-        return Credentials(client_id=paired.client.client_id, secret=paired.secret)
 
     async def open_session(self, *, fresh: bool = False) -> None:
         """Give the agent each LGC's own session at the proxy, opened once."""
@@ -114,3 +110,22 @@ class Practice:
             if credentials is not None:
                 async with self.client(credentials=credentials) as client:
                     await client.adopt_session(request)
+
+
+async def first_credentials(paths: AgentPaths, product: wire.Product) -> Credentials:
+    """Pair the first LGC of an agent with the code that only this user can read; return its credentials.
+
+    Raises:
+        TimeoutError: no code was written in ``START_S``.
+        ClientFailure: the agent refused it or went away.
+    """
+    async with asyncio.timeout(START_S):
+        while not paths.first_code.exists():  # noqa: ASYNC110 - a file gives no event
+            await asyncio.sleep(0.02)
+    async with Client(paths.endpoint, None, actor=ACTOR, timeout_s=10.0, start_grace_s=START_S) as client:
+        return await _paired(client, paths.first_code.read_text("ascii").strip(), FIRST_LGC, product)
+
+
+async def _paired(client: Client, code: str, name: str, product: wire.Product) -> Credentials:
+    paired = await client.pair(code, name, product)
+    return Credentials(client_id=paired.client.client_id, secret=paired.secret)

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from vaguemestre_agent.composition import running_agent
 from vaguemestre_agent.parts import Parts
-from vaguemestre_agent.paths import AgentPaths, agent_paths
-from vaguemestre_agent.practice.documents import metadata, tiny_pdf
+from vaguemestre_agent.paths import agent_paths
 from vaguemestre_agent.practice.home import free_ports
 from vaguemestre_agent.settings import AgentSettings, KeyStoreKind, ServiceSettings, Settings
-from vaguemestre_api import wire, wire_readers
-from vaguemestre_api.client import Client, Credentials, DocumentBody
+from vaguemestre_api import wire_readers
+from vaguemestre_api.client import Client
 from vaguemestre_api.failures import ApiProblem
 from vaguemestre_cardkit.soft_cards import CardBench
 from vaguemestre_core.readerports import ReadersSettings, ReadersSource
@@ -35,12 +33,9 @@ from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import SandboxConfig
 from vaguemestre_testkit import typed_pins
 from vaguemestre_testkit.acceptance_kit import vaguemestre
-from vaguemestre_testkit.sendings import PRODUCT
+from vaguemestre_testkit.workstations import ACTOR, deposit, paired, until, until_order
 
 COMMAND = (sys.executable, str(Path(typed_pins.__file__)))
-T = TypeVar("T")
-ACTOR = wire.Actor(user="sec-1", role="secretaire")
-PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +47,6 @@ class Workstation:
     port: int
     pins: Path
     environment: Mapping[str, str]
-
-    async def deposit(self, ref: str) -> str:
-        body = DocumentBody(metadata=metadata(ref), body=tiny_pdf(ref), media_type="application/pdf")
-        order_id = (await self.lgc.put_document(ref, body)).order.order_id
-        await self.order(order_id, lambda order: order.state != "preparing")
-        await self.lgc.send_now(order_id)
-        return order_id
-
-    async def order(self, order_id: str, holds: Callable[[wire.Order], bool]) -> wire.Order:
-        return await until(lambda: self.lgc.order(order_id), holds)
 
     async def put_in(self) -> InsertedCard:
         return await asyncio.to_thread(InsertedCard.insert, VirtualCps(person=DOCTOR), port=self.port)
@@ -79,30 +64,6 @@ class Workstation:
         card = await self.card(lambda one: one.attempt == asked.attempt and one.session != "asking")
         assert card.professional is not None
         return card.professional
-
-
-async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds(found := await ask()):  # noqa: ASYNC110 - what a program sees
-            await asyncio.sleep(0.05)  # the API is asked as a program asks it
-        return found
-
-
-async def paired(paths: AgentPaths) -> Credentials:
-    async with asyncio.timeout(PATIENCE_S):
-        while not paths.first_code.exists():  # noqa: ASYNC110 - a file gives no event
-            await asyncio.sleep(0.02)
-    product = wire.Product(
-        lps_name=PRODUCT.lps_name,
-        lps_version=PRODUCT.lps_version,
-        lps_id=PRODUCT.lps_id,
-        homologation_id=PRODUCT.homologation_id,
-        proxy_client_id=PRODUCT.proxy_client_id,
-        oid_root=PRODUCT.oid_root,
-    )
-    async with Client(paths.endpoint, None) as stranger:
-        new = await stranger.pair(paths.first_code.read_text("ascii").strip(), "LGC Essai", product)
-    return Credentials(client_id=new.client.client_id, secret=new.secret)
 
 
 @asynccontextmanager
@@ -143,8 +104,8 @@ async def test_what_waits_leaves_under_the_card_and_nothing_more_once_it_is_out(
     pins.write_text("", "ascii")
     monkeypatch.setenv("VAGUEMESTRE_TEST_PINS", str(pins))
     async with a_workstation(tmp_path, bench, pins, pki) as station:
-        first = await station.deposit("cr-1")
-        await station.order(first, lambda order: order.waiting == "auth")
+        first = await deposit(station.lgc, "cr-1")
+        await until_order(station.lgc, first, lambda order: order.waiting == "auth")
 
         card = await station.put_in()
         shown = await station.card(lambda one: one.holder is not None)
@@ -164,13 +125,13 @@ async def test_what_waits_leaves_under_the_card_and_nothing_more_once_it_is_out(
         professional = opened["professional"]
         assert isinstance(professional, dict)
         assert professional["session"] == "open"
-        await station.order(first, lambda order: order.state == "sent")
+        await until_order(station.lgc, first, lambda order: order.state == "sent")
         assert [item.means for item in await station.lgc.session()] == ["cps"]
 
         await asyncio.to_thread(card.remove)
         await until(station.lgc.session, lambda found: found == ())
-        second = await station.deposit("cr-2")
-        await station.order(second, lambda order: order.waiting == "auth")
+        second = await deposit(station.lgc, "cr-2")
+        await until_order(station.lgc, second, lambda order: order.waiting == "auth")
         with pytest.raises(ApiProblem) as over:
             await station.lgc.log_in_card(shown.card_id)
         assert over.value.code == "CARD_STAY_OVER"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,17 @@ import pytest
 
 from vaguemestre_agent.composition import running_agent
 from vaguemestre_agent.parts import Parts
-from vaguemestre_agent.paths import AgentPaths, agent_paths
-from vaguemestre_agent.practice.documents import DOCTOR, metadata, tiny_pdf
+from vaguemestre_agent.paths import agent_paths
+from vaguemestre_agent.practice.documents import DOCTOR
 from vaguemestre_agent.services.cardauthorities import AuthoritySettings
 from vaguemestre_agent.settings import AgentSettings, KeyStoreKind, ServiceSettings, Settings
-from vaguemestre_api import wire
-from vaguemestre_api.client import Client, Credentials, DocumentBody
+from vaguemestre_api.client import Client
 from vaguemestre_drivers.cardtls.forwarder import Trust
 from vaguemestre_sandbox.sandbox import Sandbox
 from vaguemestre_sandbox.settings import SandboxConfig
 from vaguemestre_testkit.card_pki import card_authority, card_of
 from vaguemestre_testkit.card_station import CardStation
-from vaguemestre_testkit.sendings import PRODUCT
-
-ACTOR = wire.Actor(user="sec-1", role="secretaire")
-PATIENCE_S = 30.0
+from vaguemestre_testkit.workstations import ACTOR, deposit, paired, until_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,36 +32,6 @@ class Workstation:
     lgc: Client
     cards: CardStation
     sandbox: Sandbox
-
-    async def until(self, order_id: str, holds: Callable[[wire.Order], bool]) -> wire.Order:
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds(order := await self.lgc.order(order_id)):  # noqa: ASYNC110 - what a program sees
-                await asyncio.sleep(0.05)  # the API is asked as a program asks it
-            return order
-
-    async def deposit(self, ref: str) -> str:
-        body = DocumentBody(metadata=metadata(ref), body=tiny_pdf(ref), media_type="application/pdf")
-        order_id = (await self.lgc.put_document(ref, body)).order.order_id
-        await self.until(order_id, lambda order: order.state != "preparing")
-        await self.lgc.send_now(order_id)
-        return order_id
-
-
-async def paired(paths: AgentPaths) -> Credentials:
-    async with asyncio.timeout(PATIENCE_S):
-        while not paths.first_code.exists():  # noqa: ASYNC110 - a file gives no event
-            await asyncio.sleep(0.02)
-    product = wire.Product(
-        lps_name=PRODUCT.lps_name,
-        lps_version=PRODUCT.lps_version,
-        lps_id=PRODUCT.lps_id,
-        homologation_id=PRODUCT.homologation_id,
-        proxy_client_id=PRODUCT.proxy_client_id,
-        oid_root=PRODUCT.oid_root,
-    )
-    async with Client(paths.endpoint, None) as stranger:
-        new = await stranger.pair(paths.first_code.read_text("ascii").strip(), "LGC Essai", product)
-    return Credentials(client_id=new.client.client_id, secret=new.secret)
 
 
 @asynccontextmanager
@@ -109,18 +74,18 @@ async def test_what_waits_leaves_under_the_card_alone_and_nothing_more_once_it_i
     tmp_path: Path, pki: Path
 ) -> None:
     async with a_workstation(tmp_path, pki) as station:
-        first, second = await station.deposit("cr-1"), await station.deposit("cr-2")
-        waiting = await station.until(first, lambda order: order.waiting == "auth")
+        first, second = await deposit(station.lgc, "cr-1"), await deposit(station.lgc, "cr-2")
+        waiting = await until_order(station.lgc, first, lambda order: order.waiting == "auth")
         why = await station.lgc.why(first)
         nobody = await station.lgc.session()
         key = station.cards.put_in(card_of(DOCTOR))
         opened = await station.lgc.session()
-        await station.until(first, lambda order: order.state == "sent")
-        await station.until(second, lambda order: order.state == "sent")
+        await until_order(station.lgc, first, lambda order: order.state == "sent")
+        await until_order(station.lgc, second, lambda order: order.state == "sent")
         station.cards.pull(key)
         closed = await station.lgc.session()
-        third = await station.deposit("cr-3")
-        await station.until(third, lambda order: order.waiting == "auth")
+        third = await deposit(station.lgc, "cr-3")
+        await until_order(station.lgc, third, lambda order: order.waiting == "auth")
         bodies = station.sandbox.ledger.verdict()
 
     assert (waiting.state, why.blocking) == ("ready", "NO_SESSION")
@@ -132,8 +97,8 @@ async def test_what_waits_leaves_under_the_card_alone_and_nothing_more_once_it_i
 @pytest.mark.req("SC.DMP/CONF.22")
 async def test_the_structures_certificate_needs_nobody(tmp_path: Path, pki: Path) -> None:
     async with a_workstation(tmp_path, pki, structure=True) as station:
-        order = await station.deposit("cr-1")
-        await station.until(order, lambda seen: seen.state == "sent")
+        order = await deposit(station.lgc, "cr-1")
+        await until_order(station.lgc, order, lambda seen: seen.state == "sent")
         bodies = station.sandbox.ledger.verdict().complete_bodies
 
     assert bodies == 1
