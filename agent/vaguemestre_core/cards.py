@@ -162,5 +162,4 @@ class CardTrouble(VaguemestreError):
     def __init__(self, situation: Situation, **params: str | int | float | bool | None) -> None:
         super().__init__(situation.value, **params)
         self.situation = situation
-        # One class, many situations: what helps is said by each error, over what its class says.
-        self.__dict__["recovery"] = RECOVERIES.get(situation, Recovery.USER_ACTION)
+        self.recovery = RECOVERIES.get(situation, Recovery.USER_ACTION)

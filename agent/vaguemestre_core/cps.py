@@ -8,6 +8,7 @@ Source: IGC-Santé certificates; DICO-FR tables G01 (categories), G02 (types), G
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, StrEnum, unique
@@ -181,7 +182,7 @@ class CardValidity:
         """Accept a card that is valid at ``now`` (aware). Raises CpsError ``CPS_EXPIRED``, ``CPS_NOT_YET_VALID``."""
         refused = _NOT_VALID.get(self.notice(now))
         if refused is not None:
-            raise cps_error(refused)
+            raise CpsError(refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -285,8 +286,11 @@ _NOT_VALID: Final = {
     ExpiryNotice.EXPIRED: CpsSituation.CPS_EXPIRED,
     ExpiryNotice.NOT_YET: CpsSituation.CPS_NOT_YET_VALID,
 }
-# What may pass by itself: the agent tries again. Everything else waits for a person.
-TEMPORARY: Final = frozenset({CpsSituation.MIDDLEWARE_BUSY, CpsSituation.MIDDLEWARE_SILENT})
+RECOVERIES: Final[Mapping[CpsSituation, Recovery]] = {
+    CpsSituation.MIDDLEWARE_BUSY: Recovery.BACKOFF,
+    CpsSituation.MIDDLEWARE_SILENT: Recovery.BACKOFF,
+}
+"""What helps, where it is not the act of a person: it may pass by itself, and the agent tries again."""
 
 
 class CpsError(VaguemestreError):
@@ -303,16 +307,4 @@ class CpsError(VaguemestreError):
     def __init__(self, situation: CpsSituation, **params: str | int | float | bool | None) -> None:
         super().__init__(situation.value, **params)
         self.situation = situation
-
-
-class CpsBusy(CpsError):
-    """The same for what passes by itself (``TEMPORARY``)."""
-
-    default_code = "MIDDLEWARE_BUSY"
-    recovery = Recovery.BACKOFF
-
-
-def cps_error(situation: CpsSituation, **params: str | int | float | bool | None) -> CpsError:
-    """Return the error of a situation, of the class that says whether it passes by itself."""
-    kind = CpsBusy if situation in TEMPORARY else CpsError
-    return kind(situation, **params)
+        self.recovery = RECOVERIES.get(situation, Recovery.USER_ACTION)

@@ -41,7 +41,7 @@ class VaguemestreError(Exception):
     """
 
     default_code: ClassVar[str] = "UNEXPECTED"
-    recovery: ClassVar[Recovery] = Recovery.NEVER
+    recovery: Recovery = Recovery.NEVER  # of its class, unless one class stands for many situations
 
     def __init__(self, code: str | None = None, **params: str | int | float | bool | None) -> None:
         self.code: str = code or self.default_code

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from vaguemestre_core.cps import CpsHolder, CpsSituation, KeyRole, cps_error
+from vaguemestre_core.cps import CpsError, CpsHolder, CpsSituation, KeyRole
 from vaguemestre_core.redaction import REDACTED
 from vaguemestre_core.signing import SignaturePurpose
 from vaguemestre_drivers.cps.holder import CertificateFacts, read_certificate
@@ -77,7 +77,7 @@ def known_certificates(found: Iterable[tuple[bytes, str, bytes]]) -> tuple[CardC
         if role is not None and role not in kept:
             kept[role] = CardCertificate(role=role, key_id=key_id, der=der, facts=read_certificate(der))
     if not kept:
-        raise cps_error(CpsSituation.CPS_CERTIFICATE_MISSING)
+        raise CpsError(CpsSituation.CPS_CERTIFICATE_MISSING)
     return tuple(kept[role] for role in KeyRole if role in kept)
 
 
@@ -92,7 +92,7 @@ def certificate_for(certificates: Iterable[CardCertificate], role: KeyRole) -> C
     if found is not None:
         return found
     is_contactless = [one.role for one in held] == [KeyRole.TECHNICAL]
-    raise cps_error(CpsSituation.CPS_CONTACTLESS if is_contactless else CpsSituation.CPS_CERTIFICATE_MISSING)
+    raise CpsError(CpsSituation.CPS_CONTACTLESS if is_contactless else CpsSituation.CPS_CERTIFICATE_MISSING)
 
 
 def holder_of(certificates: Iterable[CardCertificate], specialty: str | None) -> CpsHolder:
@@ -105,7 +105,7 @@ def holder_of(certificates: Iterable[CardCertificate], specialty: str | None) ->
     validity = first.validity
     for other in others:
         if other.identifier != first.identifier or not other.number.is_same_card(first.number):
-            raise cps_error(CpsSituation.CPS_UNREADABLE, reason="two_holders")
+            raise CpsError(CpsSituation.CPS_UNREADABLE, reason="two_holders")
         validity = validity.common_with(other.validity)
     return replace(
         first, specialty=specialty, validity=validity, is_test=first.is_test or any(o.is_test for o in others)

@@ -23,10 +23,10 @@ from vaguemestre_core.cps import (
     CardCategory,
     CardNumber,
     CardValidity,
+    CpsError,
     CpsHolder,
     CpsSituation,
     NationalIdentifier,
-    cps_error,
     is_specialty,
 )
 from vaguemestre_core.errors import InvalidInput
@@ -113,7 +113,7 @@ def read_certificate(der: bytes) -> CertificateFacts:
 
 
 def _unreadable(reason: str, **params: str) -> Exception:
-    return cps_error(CpsSituation.CPS_UNREADABLE, reason=reason, **params)
+    return CpsError(CpsSituation.CPS_UNREADABLE, reason=reason, **params)
 
 
 def _subject(certificate: x509.Certificate) -> dict[ObjectIdentifier, list[str]]:

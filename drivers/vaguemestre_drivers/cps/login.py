@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation, cps_error
+from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation
 from vaguemestre_core.cpspin import (
     PERMITS,
     PIN_LENGTH,
@@ -84,7 +84,7 @@ class CardLogin:
         """
         view = self._card.view
         if view.is_contactless or view.number is None:
-            raise cps_error(CpsSituation.CPS_CONTACTLESS)
+            raise CpsError(CpsSituation.CPS_CONTACTLESS)
         known = self._permitted(demand, view.number)
         request = PinRequest(
             asker=demand.asker, use=demand.use, requester=demand.requester, state=known, holder=demand.holder
@@ -105,20 +105,20 @@ class CardLogin:
         permit = PERMITS[demand.requester, known]
         if permit is TryPermit.BLOCKED:
             self._step(LoginEvent.LOCKED)
-            raise cps_error(CpsSituation.PIN_BLOCKED)
+            raise CpsError(CpsSituation.PIN_BLOCKED)
         if permit is TryPermit.WITHHELD:
             self._step(LoginEvent.DENIED)
-            raise cps_error(CpsSituation.PIN_WITHHELD, state=known.value)
+            raise CpsError(CpsSituation.PIN_WITHHELD, state=known.value)
         self._step(LoginEvent.PERMITTED)
         return known
 
     def _present(self, pin: bytearray | None, demand: LoginDemand, number: CardNumber) -> None:
         if pin is None:
             self._step(LoginEvent.NOT_GIVEN)
-            raise cps_error(CpsSituation.PIN_CANCELLED)
+            raise CpsError(CpsSituation.PIN_CANCELLED)
         if len(pin) != PIN_LENGTH or not (pin.isascii() and pin.isdigit()):
             self._step(LoginEvent.NOT_GIVEN)
-            raise cps_error(CpsSituation.PIN_MALFORMED)
+            raise CpsError(CpsSituation.PIN_MALFORMED)
         try:
             # A window may stay open for minutes: the card may be another one, and its tries may have changed.
             known = worse_of(self._card.refreshed().pin, self._tries.counted(number))
@@ -127,18 +127,18 @@ class CardLogin:
             raise
         if PERMITS[demand.requester, known] in {TryPermit.WITHHELD, TryPermit.BLOCKED}:
             self._step(LoginEvent.NOT_GIVEN)
-            raise cps_error(CpsSituation.PIN_WITHHELD, state=known.value)
+            raise CpsError(CpsSituation.PIN_WITHHELD, state=known.value)
         presented = after(known, PinEvent.PRESENTED)
         if not self._tries.write(number, presented) and demand.requester is Requester.BACKGROUND:
             self._step(LoginEvent.NOT_GIVEN)
-            raise cps_error(CpsSituation.PIN_WITHHELD, state=known.value)
+            raise CpsError(CpsSituation.PIN_WITHHELD, state=known.value)
         self._step(LoginEvent.GIVEN)
         try:
             self._card.log_in(pin)
         except CpsError as refused:
             self._step(_EVENT_OF.get(refused.situation, LoginEvent.CARD_LOST))
             if refused.situation is CpsSituation.PIN_WRONG:
-                raise cps_error(CpsSituation.PIN_WRONG, state=after(presented, PinEvent.REFUSED).value) from None
+                raise CpsError(CpsSituation.PIN_WRONG, state=after(presented, PinEvent.REFUSED).value) from None
             raise
         self._step(LoginEvent.ACCEPTED)
         self._tries.write(number, after(presented, PinEvent.ACCEPTED))

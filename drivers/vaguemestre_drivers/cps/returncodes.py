@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from vaguemestre_core.cps import CpsError, CpsSituation, cps_error
+from vaguemestre_core.cps import CpsError, CpsSituation
 
 _S = CpsSituation
 
@@ -113,5 +113,5 @@ def situation_of(error: BaseException) -> CpsError:
     name = type(error).__name__
     found = RETURN_CODES.get(name)
     if found is not None:
-        return cps_error(found[1], rv=found[0])
-    return cps_error(CpsSituation.MIDDLEWARE_FAILED, rv=FAILURES.get(name, FAILURES["PKCS11Error"]))
+        return CpsError(found[1], rv=found[0])
+    return CpsError(CpsSituation.MIDDLEWARE_FAILED, rv=FAILURES.get(name, FAILURES["PKCS11Error"]))

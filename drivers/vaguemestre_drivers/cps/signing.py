@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from vaguemestre_core.cps import CpsSituation, KeyRole, cps_error
+from vaguemestre_core.cps import CpsError, CpsSituation, KeyRole
 from vaguemestre_core.errors import InvalidInput
 from vaguemestre_core.signing import DIGEST_NAMES, SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cps.certificates import KEY_FOR_PURPOSE, CardCertificate, certificate_for
@@ -101,7 +101,7 @@ def way_for(algorithm: SignatureAlgorithm, mechanisms: frozenset[str]) -> Way:
     """Return the best way this card has. Raises CpsError ``CPS_ALGORITHM_UNSUPPORTED``."""
     found = next((way for way in WAYS[algorithm] if way.mechanism in mechanisms), None)
     if found is None:
-        raise cps_error(CpsSituation.CPS_ALGORITHM_UNSUPPORTED, algorithm=algorithm.value)
+        raise CpsError(CpsSituation.CPS_ALGORITHM_UNSUPPORTED, algorithm=algorithm.value)
     return found
 
 
@@ -183,7 +183,7 @@ class CardSigner:
         """
         role = self._keys[purpose]
         if not is_usable_for(role):
-            raise cps_error(CpsSituation.CPS_CONTACTLESS)
+            raise CpsError(CpsSituation.CPS_CONTACTLESS)
         return certificate_for(self._reading.certificates, role)
 
     def sign(self, purpose: SignaturePurpose, data: bytes, algorithm: SignatureAlgorithm, now: datetime) -> bytes:
@@ -209,5 +209,5 @@ class CardSigner:
         given = prepared(way, DIGEST_NAMES[algorithm], data, public.key_size)
         signature = self._card.sign(certificate, given, way.mechanism, _pss_parameters() if way.takes_pss else None)
         if not verifies(public, algorithm, data, signature):
-            raise cps_error(CpsSituation.CPS_CHANGED)
+            raise CpsError(CpsSituation.CPS_CHANGED)
         return signature

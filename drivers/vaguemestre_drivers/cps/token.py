@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from vaguemestre_core.cps import CardNumber, CpsHolder, CpsSituation, KeyRole, cps_error
+from vaguemestre_core.cps import CardNumber, CpsError, CpsHolder, CpsSituation, KeyRole
 from vaguemestre_core.cpspin import PinState
 from vaguemestre_core.redaction import REDACTED
 from vaguemestre_drivers.cps.certificates import CardCertificate, holder_of, known_certificates, role_of
@@ -99,16 +99,16 @@ def choose(tokens: Sequence[TokenView], number: CardNumber | None) -> TokenView:
         CpsError: ``CPS_ABSENT``, ``CPS_SEVERAL``, ``CPS_CHANGED`` (others are there, not this one).
     """
     if not tokens:
-        raise cps_error(CpsSituation.CPS_ABSENT)
+        raise CpsError(CpsSituation.CPS_ABSENT)
     if number is not None:
         same = [one for one in tokens if one.number is not None and one.number.is_same_card(number)]
         if not same:
-            raise cps_error(CpsSituation.CPS_CHANGED)
+            raise CpsError(CpsSituation.CPS_CHANGED)
         # The same card may show twice, lying on the contactless reader of a combined one: the contact side works.
         return min(same, key=lambda one: one.is_contactless)
     contact = [one for one in tokens if not one.is_contactless] or list(tokens)
     if len(contact) > 1:
-        raise cps_error(CpsSituation.CPS_SEVERAL)
+        raise CpsError(CpsSituation.CPS_SEVERAL)
     return contact[0]
 
 
@@ -138,13 +138,13 @@ class CpsModule:
         try:
             import pkcs11
         except ImportError:
-            raise cps_error(CpsSituation.PKCS11_LIBRARY_ABSENT) from None
+            raise CpsError(CpsSituation.PKCS11_LIBRARY_ABSENT) from None
         self._flags_are_kept = flags_are_kept
         try:
             self._library = pkcs11.lib(path)
         except pkcs11.PKCS11Error as error:
             if type(error) is pkcs11.PKCS11Error:  # the loader's refusals have no class of their own
-                raise cps_error(CpsSituation.MIDDLEWARE_UNLOADABLE) from None
+                raise CpsError(CpsSituation.MIDDLEWARE_UNLOADABLE) from None
             raise situation_of(error) from None
 
     def __repr__(self) -> str:
@@ -242,9 +242,9 @@ class OpenCard:
         """
         view = next((one for one in self._module.tokens() if one.slot == self.view.slot), None)
         if view is None:
-            raise cps_error(CpsSituation.CPS_ABSENT)
+            raise CpsError(CpsSituation.CPS_ABSENT)
         if view.label != self.view.label:
-            raise cps_error(CpsSituation.CPS_CHANGED)
+            raise CpsError(CpsSituation.CPS_CHANGED)
         return view
 
     def read(self) -> CardReading:
@@ -257,7 +257,7 @@ class OpenCard:
         info = self.data_object(INFO_OBJECT)
         holder = holder_of(certificates, None if info is None else specialty_from_info(info))
         if self.view.number is not None and not holder.number.is_same_card(self.view.number):
-            raise cps_error(CpsSituation.CPS_CHANGED)
+            raise CpsError(CpsSituation.CPS_CHANGED)
         return CardReading(token=self.view, holder=holder, certificates=certificates)
 
     def _certificates(self) -> list[tuple[bytes, str, bytes]]:
@@ -283,7 +283,7 @@ class OpenCard:
                 if str(item[pkcs11.Attribute.APPLICATION]).rstrip("\0 ") == APPLICATION:
                     value = bytes(item[pkcs11.Attribute.VALUE])
                     if len(value) > _MAX_OBJECT_BYTES:
-                        raise cps_error(CpsSituation.CPS_UNREADABLE, reason="size")
+                        raise CpsError(CpsSituation.CPS_UNREADABLE, reason="size")
                     return value
         return None
 
@@ -299,7 +299,7 @@ class OpenCard:
         import pkcs11
 
         if self.view.is_contactless:
-            raise cps_error(CpsSituation.CPS_CONTACTLESS)
+            raise CpsError(CpsSituation.CPS_CONTACTLESS)
         try:
             self._logged = self._token.open(user_pin=pin.decode("ascii"))
         except pkcs11.PKCS11Error as error:
@@ -319,7 +319,7 @@ class OpenCard:
         import pkcs11
 
         if self._logged is None:
-            raise cps_error(CpsSituation.PIN_NEEDED)
+            raise CpsError(CpsSituation.PIN_NEEDED)
         wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY}
         by_label: pkcs11.PrivateKey | None = None
         with translated():
@@ -331,7 +331,7 @@ class OpenCard:
                 if role_of(b"", str(item[pkcs11.Attribute.LABEL])) is certificate.role:
                     by_label = item
         if by_label is None:
-            raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
+            raise CpsError(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
         return by_label
 
     def sign(
@@ -352,7 +352,7 @@ class OpenCard:
 
         key = self.private_key(certificate)
         if not isinstance(key, pkcs11.SignMixin):
-            raise cps_error(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
+            raise CpsError(CpsSituation.CPS_KEY_MISSING, role=certificate.role.value)
         with translated():
             return bytes(key.sign(block, mechanism=pkcs11.Mechanism[mechanism], mechanism_param=parameters))
 
@@ -378,7 +378,7 @@ def _found(session: pkcs11.Session, wanted: Mapping[pkcs11.Attribute, object]) -
         if close is not None:
             close()
     if len(found) > _MAX_OBJECTS:
-        raise cps_error(CpsSituation.CPS_UNREADABLE, reason="objects")
+        raise CpsError(CpsSituation.CPS_UNREADABLE, reason="objects")
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from vaguemestre_core.cardholders import OpenedCard, structure_of
 from vaguemestre_core.cards import CardKind, CardTrouble, Insertion, Situation
-from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation, KeyRole, cps_error
+from vaguemestre_core.cps import CardNumber, CpsError, CpsSituation, KeyRole
 from vaguemestre_core.cpspin import LoginState, PinRequest, PinState, PinUse, Requester, worse_of
 from vaguemestre_core.signing import SignatureAlgorithm, SignaturePurpose
 from vaguemestre_drivers.cardtls.cpskey import RAISES_BLOCKS, tls_key_of
@@ -135,7 +135,7 @@ class CpsDesk:
             if self._stay_of(stay) is None:  # it left meanwhile: ``left`` may have come too early for us
                 self._drop(stay)
                 session.closing.close()
-                raise cps_error(CpsSituation.CPS_REMOVED)
+                raise CpsError(CpsSituation.CPS_REMOVED)
         self._tell()
         return session.opened
 
@@ -183,7 +183,7 @@ class CpsDesk:
             with self._state:
                 session = next((item for item in self._sessions.values() if item.opened.key == key), None)
             if session is None or self._stay_of(session.opened.stay) is None:
-                raise cps_error(CpsSituation.CPS_REMOVED)
+                raise CpsError(CpsSituation.CPS_REMOVED)
             try:
                 yield session
             except CpsError as error:
@@ -202,7 +202,7 @@ class CpsDesk:
         if stay is None:
             raise CardTrouble(Situation.CARD_CHANGED)
         if stay.card is CardKind.CPS3_CONTACTLESS:
-            raise cps_error(CpsSituation.CPS_CONTACTLESS)
+            raise CpsError(CpsSituation.CPS_CONTACTLESS)
         if stay.card is None or not stay.card.is_cps:
             raise CardTrouble(Situation.CARD_OTHER_KIND)
         with self._state:

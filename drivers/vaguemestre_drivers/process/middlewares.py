@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from vaguemestre_core.cps import CpsSituation, cps_error
+from vaguemestre_core.cps import CpsError, CpsSituation
 from vaguemestre_drivers.cps.middleware import search_here
 from vaguemestre_drivers.cps.probing import explain_middleware, probe_middleware
 from vaguemestre_drivers.cps.token import CpsModule
@@ -28,9 +28,9 @@ def middleware_loader(override: str) -> Callable[[], CpsModule]:
         report = None if found.chosen is None else probe_middleware(found.chosen.path)
         said = explain_middleware(found, report)
         if said.situation is not None:
-            raise cps_error(said.situation)
+            raise CpsError(said.situation)
         if said.path is None:
-            raise cps_error(CpsSituation.MIDDLEWARE_ABSENT)
+            raise CpsError(CpsSituation.MIDDLEWARE_ABSENT)
         return CpsModule(said.path)
 
     return load

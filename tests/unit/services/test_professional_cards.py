@@ -13,7 +13,7 @@ from vaguemestre_agent.services.professionals import LOST_MAX, CardSession
 from vaguemestre_agent.services.readers import ReadersService, SeenCard
 from vaguemestre_core.cardholders import HolderCard, OpenedCard, structure_of
 from vaguemestre_core.cards import CardKind, CardReader, CardTrouble, Insertion, ReaderState, Situation
-from vaguemestre_core.cps import CardCategory, CardValidity, CpsSituation, ExpiryNotice, NationalIdentifier, cps_error
+from vaguemestre_core.cps import CardCategory, CardValidity, CpsError, CpsSituation, ExpiryNotice, NationalIdentifier
 from vaguemestre_core.cpspin import PinState
 from vaguemestre_core.errors import Conflict, NotFound, VaguemestreError
 from vaguemestre_core.orders import ClientId
@@ -193,7 +193,7 @@ async def test_a_login_asks_in_the_programs_name_and_says_how_it_ends(bench: Ben
     assert bench.session() is CardSession.ASKING
     with pytest.raises(Conflict, match="CARD_LOGIN_OPEN"):
         bench.service.log_in(client(Scope.CONTROL), card_id)
-    bench.port.answers.put_nowait(cps_error(CpsSituation.PIN_WRONG, state="low"))
+    bench.port.answers.put_nowait(CpsError(CpsSituation.PIN_WRONG, state="low"))
     await bench.until(lambda: bench.failure() == "PIN_WRONG")
     assert bench.session() is CardSession.CLOSED
 
@@ -238,13 +238,13 @@ async def test_health_says_when_a_card_ends_and_nothing_of_the_person(
 
 
 async def test_what_passes_by_itself_is_read_again_and_the_rest_is_told(bench: Bench) -> None:
-    bench.port.holders = [cps_error(CpsSituation.MIDDLEWARE_BUSY), HOLDER]
+    bench.port.holders = [CpsError(CpsSituation.MIDDLEWARE_BUSY), HOLDER]
     bench.port.put_in(7)
     await bench.until(lambda: bench.unread() == "MIDDLEWARE_BUSY")
     bench.clock.advance(2.0)
     await bench.until(lambda: bench.holder() is not None)
     assert (bench.port.reads, bench.unread()) == (2, None)
-    bench.port.holders = [cps_error(CpsSituation.MIDDLEWARE_ABSENT)]
+    bench.port.holders = [CpsError(CpsSituation.MIDDLEWARE_ABSENT)]
     bench.port.put_in(8)
     await bench.until(lambda: bench.unread() == "MIDDLEWARE_ABSENT")
     assert bench.port.reads == 3

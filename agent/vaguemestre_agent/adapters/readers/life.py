@@ -18,7 +18,7 @@ from typing import Final
 
 from vaguemestre_agent.adapters.receiving import receive_frame
 from vaguemestre_core.cards import CardTrouble, Situation
-from vaguemestre_core.cps import CpsBusy, CpsError, CpsSituation, cps_error
+from vaguemestre_core.cps import CpsError, CpsSituation
 from vaguemestre_core.errors import (
     Conflict,
     InvalidInput,
@@ -41,7 +41,6 @@ _ON_THE_WAY_S: Final = 2.0
 _KINDS: Final[Mapping[str, type[VaguemestreError]]] = {
     kind.__name__: kind for kind in (InvalidInput, NotFound, Conflict, ServiceError, StoreError, UnexpectedError)
 }
-_CPS_KINDS: Final = frozenset({CpsError.__name__, CpsBusy.__name__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,8 +262,8 @@ def refusal_of(frame: Frame) -> VaguemestreError:
     }
     if kind == CardTrouble.__name__ and isinstance(code, str) and code in set(Situation):
         return CardTrouble(Situation(code), **told)
-    if kind in _CPS_KINDS and isinstance(code, str) and code in set(CpsSituation):
-        return cps_error(CpsSituation(code), **told)
+    if kind == CpsError.__name__ and isinstance(code, str) and code in set(CpsSituation):
+        return CpsError(CpsSituation(code), **told)
     if isinstance(code, str) and isinstance(kind, str) and kind in _KINDS:
         return _KINDS[kind](code, **told)
     return UnexpectedError("READERS_BUG")
