@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,15 @@ from vaguemestre_core.errors import Conflict, StoreError
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderKind, OrderState
 from vaguemestre_core.records import Acceptance
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
 S = OrderState
 CLOCK = FakeClock()
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, CLOCK, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 def alter(folder: Path, sql: str, *values: str | int) -> None:
@@ -64,7 +54,7 @@ def again(number: int, *, content: bytes = b"%PDF-1.4 essai", key: str | None = 
 
 @pytest.mark.parametrize("column", ["state = 'ready'", "unique_id = '1.2.3'", "kind = 'nonsense'", "revision = 'x'"])
 async def test_a_person_sets_a_forged_row_aside_and_the_document_is_accepted_again(tmp_path: Path, column: str) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         forged = await sent(store, an_acceptance(CLOCK, 1))
         raw = column if "'x'" not in column else "receipt = 'x'"
         alter(tmp_path, f"UPDATE orders SET {raw}")
@@ -90,7 +80,7 @@ async def test_a_person_sets_a_forged_row_aside_and_the_document_is_accepted_aga
 
 
 async def test_the_same_content_is_a_new_wish_after_a_forged_row_was_set_aside(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         forged = await ready(store, an_acceptance(CLOCK, 1, idempotency_key="k"))
         alter(tmp_path, "UPDATE orders SET professional = '899700000099'")
         await store.set_aside(forged, "reason", DOCTOR)
@@ -99,7 +89,7 @@ async def test_the_same_content_is_a_new_wish_after_a_forged_row_was_set_aside(t
 
 
 async def test_only_what_is_altered_or_may_be_given_up_is_set_aside(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         done = await sent(store, an_acceptance(CLOCK, 1))
         with pytest.raises(Conflict, match="TRANSITION_ILLEGAL"):
             await store.set_aside(done, "reason", DOCTOR)
@@ -108,7 +98,7 @@ async def test_only_what_is_altered_or_may_be_given_up_is_set_aside(tmp_path: Pa
 
 
 async def test_a_document_given_to_another_patient_in_the_file_never_leaves(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         first, other = await ready(store, an_acceptance(CLOCK, 1)), await ready(store, an_acceptance(CLOCK, 2))
         alter(
             tmp_path,
@@ -130,7 +120,7 @@ async def test_a_document_given_to_another_patient_in_the_file_never_leaves(tmp_
 
 
 async def test_a_forged_patient_does_not_let_a_version_pass_to_another_patients_dmp(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await sent(store, an_acceptance(CLOCK, 1))
         await store.accept(an_acceptance(CLOCK, 2))
         alter(
@@ -144,7 +134,7 @@ async def test_a_forged_patient_does_not_let_a_version_pass_to_another_patients_
 
 
 async def test_a_document_given_other_orders_in_the_file_is_refused(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await store.accept(an_acceptance(CLOCK, 1))
         alter(tmp_path, "UPDATE documents SET client_ref = 'doc-9'")
         with pytest.raises(StoreError, match="DOCUMENT_NOT_AUTHENTIC"):
@@ -152,7 +142,7 @@ async def test_a_document_given_other_orders_in_the_file_is_refused(tmp_path: Pa
 
 
 async def test_a_set_forged_in_the_document_is_not_believed(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await store.accept(an_acceptance(CLOCK, 1))
         alter(tmp_path, "UPDATE documents SET set_id = '1.2.3'")
         assert (await store.accept(again(2, content=b"other"))).order.set_id == "1.2.250.1.999.1.2.2"
@@ -160,19 +150,19 @@ async def test_a_set_forged_in_the_document_is_not_believed(tmp_path: Path) -> N
 
 async def test_a_row_set_aside_by_somebody_else_is_believed_again(tmp_path: Path) -> None:
     """The mark is outside the row's digest: whoever sets it only delays an order until the next opening."""
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await ready(store, an_acceptance(CLOCK, 1))
     alter(tmp_path, "UPDATE orders SET quarantined = 1")
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         assert (await store.counts())["quarantined"] == 0
         assert await store.claim("dmp", ALL, CLOCK.now()) is not None
         assert [line.kind for line in await store.ledger(0)].count("order.believed_again") == 1
 
 
 async def test_a_row_that_is_not_ours_stays_aside_when_the_mark_is_taken_off(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await ready(store, an_acceptance(CLOCK, 1))
     alter(tmp_path, "UPDATE orders SET quarantined = 0, type_code = 'x'")
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         assert await store.claim("dmp", ALL, CLOCK.now()) is None
         assert (await store.counts())["quarantined"] == 1

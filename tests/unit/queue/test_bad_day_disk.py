@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,15 @@ import pytest
 from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderState
 from vaguemestre_core.records import OrderFilter
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.rows import as_int
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, a_client, an_acceptance, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import an_acceptance, test_keys
 
 KEYS = test_keys()
 CLOCK = FakeClock()
 BODY = os.urandom(200_000)
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, CLOCK, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 @pytest.fixture
@@ -72,7 +63,7 @@ async def fill(store: Store) -> tuple[list[str], StoreError]:
 async def test_a_full_disk_refuses_keeps_and_recovers_by_itself(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(25 * 1024 * 1024))
-    async with opened(small_disk / "state") as store:
+    async with opened(small_disk / "state", KEYS, CLOCK) as store:
         accepted, error = await fill(store)
         assert (error.code, trouble(store)) == ("STORE_FULL", "STORE_FULL")
         assert len(accepted) > 3
@@ -89,13 +80,13 @@ async def test_a_full_disk_refuses_keeps_and_recovers_by_itself(small_disk: Path
         assert trouble(store) is None
         await store.accept(an_acceptance(CLOCK, 900, content=BODY))
         await store.verify_ledger()
-    async with opened(small_disk / "state") as store:
+    async with opened(small_disk / "state", KEYS, CLOCK) as store:
         assert len(await store.orders(OrderFilter(limit=200))) == len(accepted) + 1
 
 
 async def test_a_file_that_may_not_grow_refuses_keeps_and_recovers(tmp_path: Path) -> None:
     """The same without a disk of our own: SQLite's own limit answers as a full disk does."""
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await store.accept(an_acceptance(CLOCK, 1))
         pages = as_int(store._connection.run("PRAGMA page_count")[0][0])
         store._connection.run(f"PRAGMA max_page_count = {pages}")
@@ -110,7 +101,7 @@ async def test_a_file_that_may_not_grow_refuses_keeps_and_recovers(tmp_path: Pat
 
 
 async def test_a_file_that_became_read_only_refuses_reads_on_and_recovers(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path, KEYS, CLOCK) as store:
         await store.accept(an_acceptance(CLOCK, 1))
         store._connection.run("PRAGMA query_only = ON")
         with pytest.raises(StoreError, match="STORE_READ_ONLY"):
@@ -126,17 +117,17 @@ async def test_a_file_that_became_read_only_refuses_reads_on_and_recovers(tmp_pa
 
 
 async def test_a_file_system_mounted_read_only_is_told_at_the_start_and_left_as_it_is(small_disk: Path) -> None:
-    async with opened(small_disk / "state") as store:
+    async with opened(small_disk / "state", KEYS, CLOCK) as store:
         await store.accept(an_acceptance(CLOCK, 1))
     before = (small_disk / "state" / "queue.db").read_bytes()
     remount(small_disk, "ro")
     try:
         with pytest.raises(StoreError) as refused:
-            async with opened(small_disk / "state"):
+            async with opened(small_disk / "state", KEYS, CLOCK):
                 pass
     finally:
         remount(small_disk, "rw")
     assert refused.value.code in {"STORE_READ_ONLY", "STORE_CANNOT_OPEN"}
     assert (small_disk / "state" / "queue.db").read_bytes() == before
-    async with opened(small_disk / "state") as store:
+    async with opened(small_disk / "state", KEYS, CLOCK) as store:
         assert [order.order_id for order in await store.orders(OrderFilter())] == ["order-1"]

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
 ORDER = OrderId("order-1")
 S = OrderState
 Cells = dict[str, str | int | float | bytes | None]
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 def row(folder: Path) -> Cells:
@@ -74,7 +65,7 @@ async def test_an_old_row_written_back_is_doubted_or_stopped_again(
 ) -> None:
     clock = FakeClock()
     expected = S.CANCELLED if end is S.CANCELLED else S.IN_DOUBT
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         before = await on_the_way(store, tmp_path, clock, old)
         await finish(store, clock, end)
         if running:
@@ -86,7 +77,7 @@ async def test_an_old_row_written_back_is_doubted_or_stopped_again(
             assert (await store.order(ORDER)).state is expected
     if not running:
         write_back(tmp_path, before)
-        async with opened(tmp_path, clock) as store:
+        async with opened(tmp_path, KEYS, clock) as store:
             found = await store.order(ORDER)
             assert found.state is expected
             assert (await store.ledger(0))[-2].detail[0] == ("cause", "ROW_SET_BACK")
@@ -94,7 +85,7 @@ async def test_an_old_row_written_back_is_doubted_or_stopped_again(
 
 async def test_what_the_service_does_not_know_leaves_after_all(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         before = await on_the_way(store, tmp_path, clock, S.READY)
         await finish(store, clock, S.SENDING)
         write_back(tmp_path, before)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,20 +12,13 @@ from vaguemestre_core.errors import Conflict
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderKind, OrderState, WaitReason
 from vaguemestre_core.records import Acceptance
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 @pytest.fixture
@@ -53,7 +44,7 @@ def a_correction(clock: FakeClock, order_id: str = "order-1b", content: bytes = 
 async def test_the_correction_of_a_document_that_left_waits_for_its_verdict(
     tmp_path: Path, clock: FakeClock, event: OrderEvent
 ) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)
@@ -78,7 +69,7 @@ async def test_the_correction_of_a_document_that_left_waits_for_its_verdict(
 async def test_what_did_not_arrive_is_superseded_by_the_correction_that_waited(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)
@@ -96,7 +87,7 @@ async def test_what_did_not_arrive_is_superseded_by_the_correction_that_waited(
 
 
 async def test_a_document_is_not_replaced_in_the_dmp_of_somebody_else(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)
@@ -108,7 +99,7 @@ async def test_a_document_is_not_replaced_in_the_dmp_of_somebody_else(tmp_path: 
 
 
 async def test_what_replaces_a_forged_row_is_not_prepared(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)
@@ -123,7 +114,7 @@ async def test_what_replaces_a_forged_row_is_not_prepared(tmp_path: Path, clock:
 
 
 async def test_a_version_that_is_no_longer_there_is_not_named(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +13,14 @@ from vaguemestre_core.errors import Conflict, NotFound
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderKind, OrderState, WaitReason
 from vaguemestre_core.records import OrderPatch
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_testkit.changes import a_deletion, at_the_service, freeze, in_doubt
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
 from vaguemestre_testkit.orders import (
     DOCTOR,
     PROFESSIONAL,
     a_build,
-    a_client,
     an_acceptance,
     frozen,
     rights,
@@ -33,13 +30,6 @@ from vaguemestre_testkit.orders import (
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
 S, E = OrderState, OrderEvent
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 @pytest.fixture
@@ -52,7 +42,7 @@ async def state(store: Store, order_id: str) -> OrderState:
 
 
 async def test_what_has_not_left_is_stopped_and_nothing_is_asked(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 1))
         answer = await store.accept_change(a_deletion(clock))
         again = await store.accept_change(a_deletion(clock, "order-d2"))
@@ -64,7 +54,7 @@ async def test_what_has_not_left_is_stopped_and_nothing_is_asked(tmp_path: Path,
 
 @pytest.mark.req("SC.DMP/CONF.03")
 async def test_what_is_there_is_deleted_by_an_order_of_its_own(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sent = await at_the_service(store, clock)
         answer = await store.accept_change(a_deletion(clock))
         order = answer.order
@@ -99,7 +89,7 @@ async def test_what_is_there_is_deleted_by_an_order_of_its_own(tmp_path: Path, c
 async def test_a_deletion_asked_in_doubt_waits_for_the_verdict(
     tmp_path: Path, clock: FakeClock, verdict: OrderEvent, submit: OrderState, deletion: OrderState
 ) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         answer = await store.accept_change(a_deletion(clock))
         assert (answer.answer, answer.order.waiting) == (ChangeAnswer.WAITS, WaitReason.PREDECESSOR)
@@ -113,7 +103,7 @@ async def test_a_deletion_asked_in_doubt_waits_for_the_verdict(
 
 
 async def test_a_deletion_given_up_in_time_lets_the_document_go_on(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         answer = await store.accept_change(a_deletion(clock))
         await store.cancel(answer.order.order_id, DOCTOR)
@@ -122,7 +112,7 @@ async def test_a_deletion_given_up_in_time_lets_the_document_go_on(tmp_path: Pat
 
 
 async def test_a_correction_that_waits_is_stopped_with_what_it_corrects(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await at_the_service(store, clock)
         newer = an_acceptance(clock, 2, client_ref="doc-1", content=b"corrected", patient_key=Personal("patient-1"))
         await store.accept(newer)
@@ -135,7 +125,7 @@ async def test_a_correction_that_waits_is_stopped_with_what_it_corrects(tmp_path
 
 @pytest.mark.req("DMP/va1.16")
 async def test_a_deposit_after_a_deletion_replaces_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await at_the_service(store, clock)
         answer = await store.accept_change(a_deletion(clock))
         await freeze(store)
@@ -158,7 +148,7 @@ async def test_a_deposit_after_a_deletion_replaces_nothing(tmp_path: Path, clock
 
 
 async def test_a_deposit_takes_the_place_of_a_deletion_that_did_not_leave(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await at_the_service(store, clock)
         answer = await store.accept_change(a_deletion(clock))
         newer = an_acceptance(clock, 2, client_ref="doc-1", content=b"corrected", patient_key=Personal("patient-1"))
@@ -171,7 +161,7 @@ async def test_a_deposit_takes_the_place_of_a_deletion_that_did_not_leave(tmp_pa
 async def test_a_deletion_in_doubt_gives_way_to_a_newer_deposit_only_when_it_did_not_arrive(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await at_the_service(store, clock)
         deletion = (await store.accept_change(a_deletion(clock))).order
         await freeze(store)
@@ -191,7 +181,7 @@ async def test_a_deletion_in_doubt_gives_way_to_a_newer_deposit_only_when_it_did
 
 
 async def test_what_was_given_up_in_doubt_is_not_deleted_by_guess(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         await store.apply(first.order_id, E.ABANDON, DOCTOR)
         with pytest.raises(Conflict, match="PRESENCE_UNKNOWN"):
@@ -201,7 +191,7 @@ async def test_what_was_given_up_in_doubt_is_not_deleted_by_guess(tmp_path: Path
 
 
 async def test_a_key_replays_and_refuses_another_request(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await at_the_service(store, clock)
         asked = replace(a_deletion(clock), idempotency_key="k")
         first = await store.accept_change(asked)
@@ -213,7 +203,7 @@ async def test_a_key_replays_and_refuses_another_request(tmp_path: Path, clock: 
 
 
 async def test_the_unique_id_of_what_was_given_up_in_doubt_is_not_free(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         await store.apply(first.order_id, E.ABANDON, DOCTOR)
         taker, other = an_acceptance(clock, 2), an_acceptance(clock, 3)
@@ -229,7 +219,7 @@ async def test_the_unique_id_of_what_was_given_up_in_doubt_is_not_free(tmp_path:
 
 
 async def test_undo_minutes_are_fresh_after_a_night(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await at_the_service(store, clock)
         order = (await store.accept_change(a_deletion(clock))).order
         await freeze(store)

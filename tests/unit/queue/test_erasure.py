@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,22 +13,16 @@ from vaguemestre_core.errors import Conflict, NotFound, StoreError
 from vaguemestre_core.keeping import ErasureReason, WaitingChoice
 from vaguemestre_core.orders import OrderEvent, OrderId, OrderState
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue.opening import DATABASE_FILE, open_store
+from vaguemestre_queue.opening import DATABASE_FILE
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 PATIENT = Personal("patient-un")
 OTHER = Personal("patient-deux")
 WHY = ErasureReason.PATIENT_REQUEST
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 async def ready(store: Store, clock: FakeClock, number: int, patient: Personal = PATIENT) -> OrderId:
@@ -58,7 +51,7 @@ def links(folder: Path) -> dict[str, tuple[str, str]]:
 
 async def test_what_is_over_goes_and_the_ledger_stays(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sent = await begun(store, clock, 1)
         await store.apply(sent, OrderEvent.DELIVERED, DOCTOR)
         stays = await ready(store, clock, 2, OTHER)
@@ -93,7 +86,7 @@ async def test_what_is_over_goes_and_the_ledger_stays(tmp_path: Path) -> None:
 
 async def test_an_open_order_refuses_the_erasure_or_is_cancelled_as_was_chosen(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         lines = await store.last_line()
         with pytest.raises(Conflict, match="PATIENT_HAS_OPEN_ORDERS") as refused:
@@ -107,7 +100,7 @@ async def test_an_open_order_refuses_the_erasure_or_is_cancelled_as_was_chosen(t
 
 async def test_what_is_on_its_way_is_asked_to_stop_and_its_document_stays(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sending = await begun(store, clock, 1)
         report = await store.keeping.erase([PATIENT], WaitingChoice.CANCEL, WHY, DOCTOR)
         assert (report.documents, report.on_their_way) == (0, 1)
@@ -121,7 +114,7 @@ async def test_what_is_on_its_way_is_asked_to_stop_and_its_document_stays(tmp_pa
 
 async def test_an_erased_document_that_is_at_the_service_is_not_replaced(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sent = await begun(store, clock, 1)
         await store.apply(sent, OrderEvent.DELIVERED, DOCTOR)
         await store.keeping.erase([PATIENT], WaitingChoice.REFUSE, WHY, DOCTOR)

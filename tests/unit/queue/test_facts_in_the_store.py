@@ -6,8 +6,6 @@ import asyncio
 import json
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -31,25 +29,17 @@ from vaguemestre_core.guards import examine, holds_of
 from vaguemestre_core.orders import ClientId, HoldKind, OrderEvent, OrderId, OrderState
 from vaguemestre_core.records import OrderFilter
 from vaguemestre_core.redaction import Personal
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_queue.transitions import CAN_BE_HELD
 from vaguemestre_testkit.changes import a_deletion
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 INS, LOCAL = Personal("ins-1"), Personal("local-1")
 QUALIFIED = {"identity_status": "qualifiée", "has_ins": True}
 DOCTORS = rights(PROFESSIONAL)
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 async def ready(
@@ -98,11 +88,11 @@ async def is_opposed(store: Store, *keys: Personal) -> bool:
 @pytest.mark.req("SC.DMP/CONF.09.BIS")
 async def test_an_opposition_under_one_identifier_covers_the_other_and_survives_a_restart(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1, others=(LOCAL,))
         recorded = await store.record_facts(of_patient(LOCAL), [opposition(True)], DOCTOR)
         assert recorded.held_ids == (order_id,)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         assert await is_opposed(store, INS)
         assert await store.claim("dmp", DOCTORS, clock.now()) is None
         freed = await store.record_facts(of_patient(LOCAL), [opposition(False)], DOCTOR)
@@ -112,7 +102,7 @@ async def test_an_opposition_under_one_identifier_covers_the_other_and_survives_
 
 async def test_a_document_that_links_two_identifiers_brings_the_opposition_to_what_waited(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         earlier = await ready(store, clock, 1)
         await store.record_facts(of_patient(LOCAL), [opposition(True)], DOCTOR)
         assert (await store.order(earlier)).holds == frozenset()
@@ -125,7 +115,7 @@ async def test_a_document_that_links_two_identifiers_brings_the_opposition_to_wh
 @pytest.mark.req("SC.DMP/CONF.09.BIS")
 async def test_an_opposition_to_one_episode_holds_that_episode(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         inside = await ready(store, clock, 1, kept={"episode": "e-1"})
         outside = await ready(store, clock, 2, kept={"episode": "e-2"})
         silent = await ready(store, clock, 3)
@@ -143,7 +133,7 @@ async def test_a_change_of_identity_holds_what_waits_and_proposes_to_delete_what
     tmp_path: Path, cause: str
 ) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         there = await sent(store, clock, 1)
         waiting = await ready(store, clock, 2)
         stranger = await ready(store, clock, 3, patient=Personal("ins-9"))
@@ -170,7 +160,7 @@ async def test_a_change_of_identity_holds_what_waits_and_proposes_to_delete_what
 
 async def test_a_replaced_version_is_not_proposed_and_a_doubtful_one_is(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await sent(store, clock, 1)
         replacing = an_acceptance(clock, 2, patient_key=INS, client_ref="doc-1", content=b"%PDF-1.4 deux")
         await store.accept(replacing)
@@ -191,7 +181,7 @@ async def test_a_replaced_version_is_not_proposed_and_a_doubtful_one_is(tmp_path
 @pytest.mark.parametrize(("is_stopped", "proposed"), [(False, 0), (True, 1)])
 async def test_one_whose_deletion_is_under_way_is_not_proposed(tmp_path: Path, is_stopped: bool, proposed: int) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await sent(store, clock, 1)
         deletion = await store.accept_change(a_deletion(clock))
         if is_stopped:
@@ -203,7 +193,7 @@ async def test_one_whose_deletion_is_under_way_is_not_proposed(tmp_path: Path, i
 
 async def test_a_former_matricule_gets_the_event_and_is_then_another_person(tmp_path: Path) -> None:
     clock, new = FakeClock(), Personal("ins-2")
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         wrong = await ready(store, clock, 1, others=(LOCAL,))
         subject = FactSubject(patient=(new, LOCAL), former=(INS,))
         recorded = await store.record_facts(subject, [event("matricule_changed")], DOCTOR)
@@ -219,7 +209,7 @@ async def test_a_delegation_withdrawn_holds_what_was_accepted_under_it_and_nothi
     clock = FakeClock()
     doctor = FactSubject(professional=PROFESSIONAL)
     granted = delegation("ACCUEIL", "11488-4", granted=True)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         relayed = await ready(store, clock, 1, kept={"station": "ACCUEIL", "relayed": True})
         own = await ready(store, clock, 2, kept={"station": "ACCUEIL"})
         elsewhere = await ready(store, clock, 3, kept={"station": "CABINET"})
@@ -240,7 +230,7 @@ async def test_a_delegation_withdrawn_holds_what_was_accepted_under_it_and_nothi
 
 async def test_a_fact_that_somebody_changed_in_the_file_objects(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.record_facts(of_patient(INS), [opposition(False)], DOCTOR)
         file = next(path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:6] == b"SQLite")
         with sqlite3.connect(file) as raw:
@@ -256,7 +246,7 @@ async def test_a_fact_that_somebody_changed_in_the_file_objects(tmp_path: Path) 
 @pytest.mark.req("SC.DMP/CONF.09.BIS")
 async def test_an_opposition_between_the_claim_and_the_first_byte_prevents_it(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         assert await store.claim("dmp", DOCTORS, clock.now()) is not None
         recorded = await store.record_facts(of_patient(INS), [opposition(True)], DOCTOR)
@@ -270,7 +260,7 @@ async def test_an_opposition_between_the_claim_and_the_first_byte_prevents_it(tm
 async def test_what_is_accepted_in_the_same_instant_as_an_opposition_is_held(tmp_path: Path, told_at: int) -> None:
     """The request was checked before the patient opposed; the acceptance is written with it, before or after it."""
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         version = await store.fact_version()
         works = [
             store.accept(an_acceptance(clock, number, patient_key=INS, fact_version=version)) for number in range(8)
@@ -314,7 +304,7 @@ _STEPS = st.lists(
 async def _play(steps: list[tuple[object, ...]]) -> None:
     clock = FakeClock()
     with tempfile.TemporaryDirectory() as folder:
-        async with opened(Path(folder), clock) as store:
+        async with opened(Path(folder), KEYS, clock) as store:
             for number, step in enumerate(steps):
                 match step:
                     case ("accept", Personal() as patient, tuple() as others, dict() as kept):

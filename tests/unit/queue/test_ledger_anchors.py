@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,25 +15,17 @@ from vaguemestre_core.keeping import Anchor
 from vaguemestre_core.orders import OrderId
 from vaguemestre_queue import ledger
 from vaguemestre_queue.anchors import ANCHORS_FILE
-from vaguemestre_queue.opening import DATABASE_FILE, open_store
-from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, a_client, an_acceptance, test_keys
+from vaguemestre_queue.opening import DATABASE_FILE
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, an_acceptance, test_keys
 
 KEYS = test_keys()
 
 
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
-
-
 async def a_day(folder: Path, clock: FakeClock) -> Anchor:
     """Work of one day, cleanly stopped; return its head as a backup of that evening would know it."""
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         for number in range(4):
             await store.accept(an_acceptance(clock, number))
         await store.keeping.sign_head()
@@ -103,7 +95,7 @@ async def test_what_was_changed_in_the_file_is_found(
     clock = FakeClock()
     await a_day(tmp_path, clock)
     tamper(tmp_path, change)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         for _ in range(6):
             await store.note("session.adopted", DOCTOR)
         await store.keeping.sign_head()  # a head signed after the fact proves nothing against those before
@@ -117,11 +109,11 @@ async def test_what_was_changed_in_the_file_is_found(
 
 async def test_a_shorter_file_is_told_before_anything_is_written_again(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         for _ in range(9):
             await store.note("session.adopted", DOCTOR)
     tamper(tmp_path, cut_tail)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         with pytest.raises(StoreError, match="LEDGER_TRUNCATED") as found:
             await store.verify_ledger()
         assert found.value.params["anchor"] == "database"
@@ -130,14 +122,14 @@ async def test_a_shorter_file_is_told_before_anything_is_written_again(tmp_path:
 async def test_an_older_database_is_told_by_the_folder(tmp_path: Path) -> None:
     clock = FakeClock()
     folder, copy = tmp_path / "state", tmp_path / "older.db"
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 7))
     shutil.copyfile(folder / DATABASE_FILE, copy)
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         for number in (8, 9, 10):
             await store.accept(an_acceptance(clock, number))
     copy.replace(folder / DATABASE_FILE)
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         assert store.recovery.incarnated == 1
         with pytest.raises(StoreError, match=r"LEDGER_(TRUNCATED|REWRITTEN)") as found:
             await store.verify_ledger()
@@ -149,7 +141,7 @@ async def test_a_folder_rewritten_whole_is_told_by_a_backup(tmp_path: Path) -> N
     head = await a_day(tmp_path, clock)
     tamper(tmp_path, recompute_without_heads)
     (tmp_path / ANCHORS_FILE).unlink()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.verify_ledger()  # nothing in the folder is left to say otherwise
         with pytest.raises(StoreError, match="LEDGER_REWRITTEN") as found:
             await store.keeping.verify([head])
@@ -160,14 +152,14 @@ async def test_an_anchor_file_that_is_not_ours_is_told(tmp_path: Path) -> None:
     clock = FakeClock()
     await a_day(tmp_path, clock)
     (tmp_path / ANCHORS_FILE).write_text("[]x")
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         with pytest.raises(StoreError, match="LEDGER_ANCHOR_FORGED"):
             await store.verify_ledger()
 
 
 async def test_the_folder_keeps_few_heads_and_the_last(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         for _ in range(100):
             await store.note("session.adopted", DOCTOR)
             await store.keeping.sign_head()

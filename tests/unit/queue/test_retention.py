@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,23 +16,16 @@ from vaguemestre_core.errors import StoreError
 from vaguemestre_core.orders import OrderEvent, OrderId
 from vaguemestre_queue import retention
 from vaguemestre_queue.connection import SqliteConnection, SqlRow, Value
-from vaguemestre_queue.opening import DATABASE_FILE, open_store
+from vaguemestre_queue.opening import DATABASE_FILE
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 DAY_S = 86400
 DAYS = 30
 BIG = bytes(range(256)) * 400  # long enough for overflow pages
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 async def sent(store: Store, clock: FakeClock, number: int = 1) -> OrderId:
@@ -76,7 +69,7 @@ def traces(folder: Path, sealed: list[bytes]) -> list[str]:
 
 async def test_bodies_go_when_their_days_have_passed_and_the_rest_stays(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await sent(store, clock)
         waiting = an_acceptance(clock, 2, content=b"%PDF-1.4 " + BIG)
         await store.accept(waiting)
@@ -97,13 +90,13 @@ async def test_bodies_go_when_their_days_have_passed_and_the_rest_stays(tmp_path
         assert (last.kind, last.order_id) == ("order.body_destroyed", order_id)
         assert dict(last.detail) == {"days": "30", "roles": "given,prepared,signature"}
         await store.verify_ledger()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         assert store.recovery.unauthenticated == 0
 
 
 async def test_a_wall_clock_a_year_ahead_destroys_nothing(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await sent(store, clock)
         await passed(store)
         true_time = clock.now()
@@ -119,11 +112,11 @@ async def test_a_wall_clock_a_year_ahead_destroys_nothing(tmp_path: Path) -> Non
 
 async def test_a_year_ahead_at_each_start_is_credited_three_days(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await sent(store, clock)
         await passed(store)
     clock.reboot(off_s=365 * DAY_S)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         assert await passed(store) == 0
         assert await days(store, clock, DAYS - 4) == 0
         assert await days(store, clock, 1) == 1
@@ -133,7 +126,7 @@ async def test_an_order_that_ended_under_a_clock_far_ahead_waits_for_the_true_on
     clock = FakeClock()
     true_time = clock.now()
     clock.set_wall(true_time + timedelta(days=365))
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await sent(store, clock)
         clock.set_wall(true_time)
         assert await days(store, clock, 2 * DAYS) == 0  # late, never early
@@ -141,7 +134,7 @@ async def test_an_order_that_ended_under_a_clock_far_ahead_waits_for_the_true_on
 
 async def test_a_body_that_an_order_under_way_may_need_stays(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await sent(store, clock)
         newer = replace(
             an_acceptance(clock, 2, content=b"%PDF-1.4 deux"),
@@ -162,7 +155,7 @@ async def test_a_body_that_an_order_under_way_may_need_stays(tmp_path: Path) -> 
 
 async def test_a_row_forged_to_be_over_destroys_nothing(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         acceptance = an_acceptance(clock, 1)
         await store.accept(acceptance)
         with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as raw, raw:
@@ -174,7 +167,7 @@ async def test_a_row_forged_to_be_over_destroys_nothing(tmp_path: Path) -> None:
 
 async def test_small_batches_leave_the_rest_for_the_next(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         for number in range(5):
             await sent(store, clock, number)
         await store.keeping.destroy_ended(DAYS, 2)
@@ -184,7 +177,7 @@ async def test_small_batches_leave_the_rest_for_the_next(tmp_path: Path) -> None
 
 async def test_copies_left_by_a_migration_go_after_as_many_days(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         copy, aside = tmp_path / f"{DATABASE_FILE}.before-0002", tmp_path / "aside-1"
         copy.write_bytes(b"copy")
         aside.mkdir()
@@ -212,7 +205,7 @@ class Recorded(SqliteConnection):
 
 async def test_a_pass_does_not_look_at_the_references_it_keeps(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await sent(store, clock)
     connection = Recorded(tmp_path / DATABASE_FILE)
     try:
@@ -234,7 +227,7 @@ async def test_every_copy_of_a_store_ends_and_one_that_cannot_be_removed_spares_
     state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "letter.txt").write_text("not ours")
-    async with opened(state, clock) as store:
+    async with opened(state, KEYS, clock) as store:
         for name in ("aside-20260101T000000Z", "damaged-20260101T000000Z", "salvage.tmp"):
             (state / name / "inner").mkdir(parents=True)
             (state / name / "queue.db").write_bytes(b"sealed bodies")

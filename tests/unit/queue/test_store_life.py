@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,21 +17,13 @@ from vaguemestre_core.records import CancelAnswer, Change, OrderFilter, OrderPat
 from vaguemestre_core.redaction import Personal
 from vaguemestre_queue.connection import SqliteConnection
 from vaguemestre_queue.database import open_database, schema_version
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
 from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, a_build, a_client, an_acceptance, frozen, rights, test_keys
 
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock, *, seed: int = 1) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(seed), NoFailpoints()) as store:
-        if not await store.clients():
-            await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 @pytest.fixture
@@ -53,7 +43,7 @@ async def ready(
 
 
 async def test_an_order_goes_from_acceptance_to_receipt(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         acceptance = an_acceptance(clock, 1)
         accepted = await store.accept(acceptance)
         assert (accepted.replayed, accepted.order.state) == (False, OrderState.PREPARING)
@@ -92,7 +82,7 @@ async def test_an_order_goes_from_acceptance_to_receipt(tmp_path: Path, clock: F
 
 @pytest.mark.req("SC.DMP/ALI/PROG.02")
 async def test_nothing_is_due_before_both_clocks_say_so(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         acceptance = an_acceptance(clock, 1)
         await store.accept(acceptance)
         await store.save_prepared(acceptance.order_id, a_build(acceptance), frozen(1))
@@ -104,12 +94,12 @@ async def test_nothing_is_due_before_both_clocks_say_so(tmp_path: Path, clock: F
 
 
 async def test_what_was_on_the_way_at_a_stop_is_told_honestly(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first, second = await ready(store, clock, 1), await ready(store, clock, 2)
         for _ in range(2):
             assert await store.claim("dmp", ALL, clock.now()) is not None
         await store.first_byte(first, None)
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         assert (store.recovery.doubtful, store.recovery.unclaimed) == (1, 1)
         one, two = await store.order(first), await store.order(second)
         assert (one.state, one.doubt_since, two.state) == (OrderState.IN_DOUBT, clock.now(), OrderState.READY)
@@ -117,7 +107,7 @@ async def test_what_was_on_the_way_at_a_stop_is_told_honestly(tmp_path: Path, cl
 
 
 async def test_the_same_request_is_accepted_once(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await store.accept(an_acceptance(clock, 1, idempotency_key="k1"))
         again = an_acceptance(clock, 1, idempotency_key="k1", order_id=OrderId("order-other"))
         replay = await store.accept(again)
@@ -130,7 +120,7 @@ async def test_the_same_request_is_accepted_once(tmp_path: Path, clock: FakeCloc
 
 
 async def test_a_replay_shows_the_order_as_it_is_now(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 1, idempotency_key="k1"))
         await store.cancel(OrderId("order-1"), DOCTOR)
         replay = await store.accept(an_acceptance(clock, 1, idempotency_key="k1"))
@@ -143,7 +133,7 @@ async def test_a_replay_shows_the_order_as_it_is_now(tmp_path: Path, clock: Fake
 
 
 async def test_a_correction_before_it_leaves_takes_its_place(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         old = await ready(store, clock, 1)
         newer = an_acceptance(
             clock, 1, content=b"corrected", order_id=OrderId("order-1b"), unique_id="1.2.250.1.7", set_id="1.9"
@@ -155,7 +145,7 @@ async def test_a_correction_before_it_leaves_takes_its_place(tmp_path: Path, clo
 
 @pytest.mark.req("SC.DMP/ALI/PROG.03")
 async def test_cancelling_is_honest_in_every_state(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         await store.claim("dmp", ALL, clock.now())
         # Claimed and not started: the cancellation wins, and the sender's first byte is refused.
@@ -175,7 +165,7 @@ async def test_cancelling_is_honest_in_every_state(tmp_path: Path, clock: FakeCl
 
 @pytest.mark.req("SC.DMP/ALI/PROG.03")
 async def test_a_hold_concerns_one_document_and_stops_the_first_byte(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         held, free = await ready(store, clock, 1), await ready(store, clock, 2)
         claimed = await store.claim("dmp", ALL, clock.now())
         assert claimed is not None
@@ -193,7 +183,7 @@ async def test_a_hold_concerns_one_document_and_stops_the_first_byte(tmp_path: P
 
 
 async def test_a_lane_leaves_in_order(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await ready(store, clock, 1, patient_key=Personal("patient"), set_id="1.2.3")
         second = await ready(store, clock, 2, patient_key=Personal("patient"), set_id="1.2.3")
         assert (await store.order(first)).lane == (await store.order(second)).lane
@@ -211,7 +201,7 @@ async def test_a_lane_leaves_in_order(tmp_path: Path, clock: FakeClock) -> None:
 
 
 async def test_only_the_right_professional_and_instant_are_claimed(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         assert await store.claim("dmp", rights("899700000099"), clock.now()) is None
         assert await store.claim("mss", ALL, clock.now()) is None
@@ -231,7 +221,7 @@ async def test_only_the_right_professional_and_instant_are_claimed(tmp_path: Pat
 
 
 async def test_overdue_orders_get_fresh_undo_minutes(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         acceptance = an_acceptance(clock, 1)
         await store.accept(acceptance)
         await store.save_prepared(acceptance.order_id, a_build(acceptance), frozen(1))
@@ -246,7 +236,7 @@ async def test_overdue_orders_get_fresh_undo_minutes(tmp_path: Path, clock: Fake
 
 
 async def test_between_two_patients_leaves_when_the_file_is_closed(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         base = an_acceptance(clock, 1)
         acceptance = replace(base, schedule=replace(base.schedule, between_patients=True))
         await store.accept(acceptance)
@@ -259,7 +249,7 @@ async def test_between_two_patients_leaves_when_the_file_is_closed(tmp_path: Pat
 
 @pytest.mark.req("SC.DMP/CONF.09.BIS")
 async def test_an_opposition_holds_what_waits_and_its_withdrawal_frees_it(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
         assert await store.patient_facts([Personal("patient-1")]) == ([], 0)
         recorded = await store.record_facts(of_patient(Personal("patient-1")), [opposition(True)], DOCTOR)
@@ -271,7 +261,7 @@ async def test_an_opposition_holds_what_waits_and_its_withdrawal_frees_it(tmp_pa
 
 
 async def test_a_row_written_by_somebody_else_is_never_sent(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         forged = await ready(store, clock, 1)
         raw = sqlite3.connect(tmp_path / "queue.db")
         raw.execute("UPDATE orders SET professional = '899700000099'")
@@ -285,7 +275,7 @@ async def test_a_row_written_by_somebody_else_is_never_sent(tmp_path: Path, cloc
 
 
 async def test_a_swapped_body_is_not_opened(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 1))
         await store.accept(an_acceptance(clock, 2, content=b"another"))
         raw = sqlite3.connect(tmp_path / "queue.db")
@@ -301,7 +291,7 @@ async def test_a_swapped_body_is_not_opened(tmp_path: Path, clock: FakeClock) ->
 
 async def test_the_file_holds_nothing_about_the_patient_in_clear(tmp_path: Path, clock: FakeClock) -> None:
     secret = b"ZORGLUBINE-DIAGNOSTIC"
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(
             an_acceptance(
                 clock,
@@ -321,38 +311,38 @@ async def test_the_file_holds_nothing_about_the_patient_in_clear(tmp_path: Path,
 
 async def test_a_restored_copy_starts_another_life(tmp_path: Path, clock: FakeClock) -> None:
     folder, kept = tmp_path / "state", tmp_path / "kept.db"
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         order_id = await ready(store, clock, 1)
     kept.write_bytes((folder / "queue.db").read_bytes())
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         await store.claim("dmp", ALL, clock.now())
         await store.first_byte(order_id, None)
         await store.apply(order_id, OrderEvent.DELIVERED, DOCTOR)
     for file in folder.glob("queue.db*"):
         file.unlink()
     (folder / "queue.db").write_bytes(kept.read_bytes())
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         order = await store.order(order_id)
         assert (store.recovery.incarnated, order.state, order.failure_code) == (
             1,
             OrderState.IN_DOUBT,
             "STORE_RESTORED",
         )
-    async with opened(folder, clock) as store:
+    async with opened(folder, KEYS, clock) as store:
         assert store.recovery.incarnated == 0
 
 
 async def test_a_cloned_store_starts_another_life(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path / "a", clock) as store:
+    async with opened(tmp_path / "a", KEYS, clock) as store:
         await ready(store, clock, 1)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "queue.db").write_bytes((tmp_path / "a" / "queue.db").read_bytes())
-    async with opened(tmp_path / "b", clock) as store:
+    async with opened(tmp_path / "b", KEYS, clock) as store:
         assert store.recovery.incarnated == 1
 
 
 async def test_a_broken_ledger_is_seen(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 1))
     raw = sqlite3.connect(tmp_path / "queue.db")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -361,7 +351,7 @@ async def test_a_broken_ledger_is_seen(tmp_path: Path, clock: FakeClock) -> None
     raw.execute("UPDATE ledger SET kind = 'order.rejected' WHERE seq = 3")
     raw.commit()
     raw.close()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         with pytest.raises(StoreError, match="LEDGER_BROKEN") as caught:
             await store.verify_ledger()
         assert caught.value.params["seq"] == 3
@@ -375,7 +365,7 @@ async def test_a_newer_or_foreign_file_is_refused_untouched(tmp_path: Path, cloc
     raw.close()
     before = path.read_bytes()
     with pytest.raises(StoreError, match="STORE_TOO_NEW"):
-        async with opened(tmp_path, clock):
+        async with opened(tmp_path, KEYS, clock):
             pass
     assert path.read_bytes() == before
     foreign = tmp_path / "foreign"
@@ -385,14 +375,14 @@ async def test_a_newer_or_foreign_file_is_refused_untouched(tmp_path: Path, cloc
     raw.commit()
     raw.close()
     with pytest.raises(StoreError, match="STORE_NOT_OURS"):
-        async with opened(foreign, clock):
+        async with opened(foreign, KEYS, clock):
             pass
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "queue.db").write_bytes(b"not a database at all, for sure" * 100)
     with pytest.raises(StoreError, match="STORE_CORRUPT"):
-        async with opened(tmp_path, clock):
+        async with opened(tmp_path, KEYS, clock):
             pass
 
 
@@ -411,7 +401,7 @@ def test_settings_are_those_of_a_store_that_promises(tmp_path: Path) -> None:
 
 async def test_many_callers_share_commits_and_each_is_told(tmp_path: Path, clock: FakeClock) -> None:
     told: list[Change] = []
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         stop = store.listen(told.append)
         async with asyncio.TaskGroup() as group:
             for number in range(100):
@@ -426,7 +416,7 @@ async def test_many_callers_share_commits_and_each_is_told(tmp_path: Path, clock
 
 
 async def test_a_failing_piece_is_undone_alone(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await store.accept(an_acceptance(clock, 1, idempotency_key="k"))
         results = await asyncio.gather(
             store.accept(an_acceptance(clock, 2)),
@@ -439,7 +429,7 @@ async def test_a_failing_piece_is_undone_alone(tmp_path: Path, clock: FakeClock)
 
 
 async def test_unknown_things_are_said_unknown(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         with pytest.raises(NotFound, match="ORDER_UNKNOWN"):
             await store.order(OrderId("none"))
         await store.revoke_client(a_client().client_id, DOCTOR)
@@ -449,7 +439,7 @@ async def test_unknown_things_are_said_unknown(tmp_path: Path, clock: FakeClock)
 
 async def test_ready_documents_of_one_set_leave_in_order(tmp_path: Path, clock: FakeClock) -> None:
     """A ready CDA brings its own setId: two deposits of one set share a lane whatever their references."""
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         for number in (1, 2):
             acceptance = an_acceptance(clock, number, patient_key=Personal("patient"))
             await store.accept(acceptance)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,24 +11,17 @@ from vaguemestre_core.changes import ChangeAnswer, facts_of_change, visibility_o
 from vaguemestre_core.errors import Conflict
 from vaguemestre_core.orders import HoldKind, OrderEvent, OrderId, OrderKind, OrderState, WaitReason
 from vaguemestre_core.records import Order
-from vaguemestre_queue.opening import open_store
 from vaguemestre_queue.store import Store
 from vaguemestre_testkit.changes import a_deletion, a_showing, at_the_service, freeze, in_doubt
-from vaguemestre_testkit.clocks import FakeClock, NoFailpoints, SeededRandom
-from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, QUALIFIED, a_client, an_acceptance, rights, test_keys
+from vaguemestre_testkit.clocks import FakeClock
+from vaguemestre_testkit.opened_store import opened
+from vaguemestre_testkit.orders import DOCTOR, PROFESSIONAL, QUALIFIED, an_acceptance, rights, test_keys
 
 KEYS = test_keys()
 ALL = rights(PROFESSIONAL)
 S, E = OrderState, OrderEvent
 HIDDEN, MASKED = "INVISIBLE_PATIENT", "MASQUE_PS"
 FACTS_HIDDEN = facts_of_change(QUALIFIED, frozenset({HIDDEN}), None)
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    async with open_store(folder, KEYS, clock, SeededRandom(1), NoFailpoints()) as store:
-        await store.add_client(a_client(), DOCTOR)
-        yield store
 
 
 @pytest.fixture
@@ -48,7 +39,7 @@ async def delivered(store: Store, clock: FakeClock, order: Order) -> Order:
 
 @pytest.mark.req("SC.DMP/UX.51")
 async def test_what_has_not_left_is_made_again_from_the_body_that_was_given(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         made = an_acceptance(clock, 1, holds=frozenset({HoldKind.PERSON}))
         await store.accept(made)
         answer = await store.accept_change(a_showing(clock, HIDDEN))
@@ -69,7 +60,7 @@ async def test_what_has_not_left_is_made_again_from_the_body_that_was_given(tmp_
 
 @pytest.mark.req("SC.DMP/UX.14.BIS")
 async def test_what_is_there_is_changed_by_an_order_of_its_own(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sent = await at_the_service(store, clock, facts=FACTS_HIDDEN)
         answer = await store.accept_change(a_showing(clock))
         assert (answer.answer, answer.order.kind) == (ChangeAnswer.ACCEPTED, OrderKind.DMP_VISIBILITY)
@@ -85,7 +76,7 @@ async def test_what_is_there_is_changed_by_an_order_of_its_own(tmp_path: Path, c
 
 
 async def test_a_newer_wish_takes_the_place_of_one_that_did_not_leave(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         sent = await at_the_service(store, clock)
         first = await store.accept_change(a_showing(clock, MASKED))
         back = await store.accept_change(a_showing(clock, order_id="order-v2"))
@@ -112,7 +103,7 @@ async def test_a_newer_wish_takes_the_place_of_one_that_did_not_leave(tmp_path: 
 async def test_a_change_asked_in_doubt_follows_the_verdict(
     tmp_path: Path, clock: FakeClock, verdict: OrderEvent, submit: OrderState, kind: OrderKind
 ) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         answer = await store.accept_change(a_showing(clock, HIDDEN))
         assert (answer.answer, answer.order.waiting) == (ChangeAnswer.WAITS, WaitReason.PREDECESSOR)
@@ -131,7 +122,7 @@ async def test_a_change_asked_in_doubt_follows_the_verdict(
 
 
 async def test_a_change_given_up_leaves_the_document_as_it_was(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         first = await in_doubt(store, clock)
         answer = await store.accept_change(a_showing(clock, HIDDEN))
         await store.cancel(answer.order.order_id, DOCTOR)
@@ -140,7 +131,7 @@ async def test_a_change_given_up_leaves_the_document_as_it_was(tmp_path: Path, c
 
 
 async def test_what_was_stopped_or_cannot_be_opened_is_not_changed(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         made = an_acceptance(clock, 1)
         await store.accept(made)
         await store.accept_change(a_showing(clock, HIDDEN))
@@ -158,7 +149,7 @@ async def test_what_was_stopped_or_cannot_be_opened_is_not_changed(tmp_path: Pat
 
 @pytest.mark.req("SC.DMP/UX.51")
 async def test_what_is_given_again_behind_a_deletion_in_doubt_can_be_hidden(tmp_path: Path, clock: FakeClock) -> None:
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, KEYS, clock) as store:
         await at_the_service(store, clock)
         deletion = (await store.accept_change(a_deletion(clock))).order
         await freeze(store)
