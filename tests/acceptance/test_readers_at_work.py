@@ -20,11 +20,11 @@ from vaguemestre_documents.scancodes.picture import png
 from vaguemestre_sandbox.cards.vitale import FAMILY, OTHER_FAMILY, Vitale2Card, written_files
 from vaguemestre_sandbox.cards.vpcd import InsertedCard
 from vaguemestre_testkit.acceptance_kit import Life, living, pdf_document
+from vaguemestre_testkit.code_samples import BOX
 
 FNC1 = 232  # as a codeword of a Data Matrix
 BACK_S = 2.0  # on a machine that has time
 STARTS = 6  # on one that has none: as long as so many starts of the process, measured there and then
-BOX = b"]d2010340093000001417261130" + b"10LOT42"
 
 
 def with_readers(port: int) -> dict[str, str]:

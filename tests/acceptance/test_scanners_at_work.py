@@ -15,14 +15,13 @@ from vaguemestre_api import wire_readers
 from vaguemestre_api.answers import StreamItem
 from vaguemestre_api.client import Client
 from vaguemestre_testkit.acceptance_kit import PATIENCE_S, Life, living, vaguemestre
+from vaguemestre_testkit.code_samples import BOX, INS
 from vaguemestre_testkit.scanner_doubles import PtyScanner
 from vaguemestre_testkit.terminals import why_no_pty
 
 pytest.importorskip("serial", reason="pyserial is not installed")
 pytestmark = pytest.mark.skipif(why_no_pty() is not None, reason=str(why_no_pty()))
 
-INS = b"]d1IS010000000000000000000000S1275126322074974S21.2.250.1.213.1.4.8\x1dS3ZOE\x1dS4ADRUN\x1dS5FS631-12-1975"
-BOX = b"]d2010340093000001417261130" + b"10LOT42"
 ORDONNANCE = b"]Q1ORD:quelque chose"
 AGAIN_S = 0.3
 

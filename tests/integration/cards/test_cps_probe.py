@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vaguemestre_cardkit.building import built
 from vaguemestre_cardkit.fault_modules import compiled
 from vaguemestre_core.cps import CpsSituation
 from vaguemestre_drivers.cps.middleware import Architecture, program_architecture, read_head, search
@@ -74,16 +75,7 @@ def test_a_library_that_works_and_sees_nothing(tmp_path: Path) -> None:
 
 
 def test_a_library_that_is_no_pkcs11(tmp_path: Path) -> None:
-    source = tmp_path / "plain.c"
-    source.write_text("int nothing(void) { return 0; }\n")
-    import shutil
-    import subprocess
-
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    library = tmp_path / "plain.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True, timeout=60)
+    library = built(tmp_path, "plain", "int nothing(void) { return 0; }\n")
     said = explained(library, probe_middleware(str(library)))
     assert said.reason is TechnicalReason.NO_ENTRY_POINT
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vaguemestre_core.identities import OID_INS_NIR, BirthDate, IdentityStatus, Ins, PatientIdentity, Sex
+from vaguemestre_core.identities import PatientIdentity
 from vaguemestre_core.scans import InsScan, RawScan, ScanSource
 from vaguemestre_documents.scancodes.ins_writing import ins_symbol
 from vaguemestre_documents.scancodes.picture import png
@@ -17,6 +17,7 @@ from vaguemestre_documents.scancodes.recognise import recognise
 from vaguemestre_drivers.datamatrix.decoding import NativeDecoder
 from vaguemestre_drivers.datamatrix.frames import FrameDecoder
 from vaguemestre_drivers.scanners.camera import CameraChoice, CameraScanner, codes_of
+from vaguemestre_testkit.code_samples import ZOE
 from vaguemestre_testkit.scanner_doubles import FrameTape
 
 if TYPE_CHECKING:
@@ -28,16 +29,6 @@ image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("zxingcpp", reason="zxing-cpp is not installed")
 
-ZOE = PatientIdentity(
-    birth_name="ADRUN",
-    given_names="ZOE",
-    first_given_name="ZOE",
-    birth_date=BirthDate(value=dt.date(1975, 12, 31)),
-    sex=Sex.FEMININ,
-    status=IdentityStatus.QUALIFIEE,
-    birth_place_cog="63220",
-    ins=Ins(matricule="275126322074974", oid=OID_INS_NIR),
-)
 LEA = replace(ZOE, given_names="LEA", first_given_name="LEA")
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from vaguemestre_core.identities import OID_INS_NIR, BirthDate, IdentityStatus, Ins, PatientIdentity, Sex
+from vaguemestre_core.identities import PatientIdentity
 from vaguemestre_core.redaction import SecretBytes
 from vaguemestre_core.scans import InsScan, RawScan, ScanSource
 from vaguemestre_documents.pdf.ins_stamp import with_ins_code
@@ -17,19 +17,10 @@ from vaguemestre_documents.scancodes.ins_writing import ins_symbol, ins_text
 from vaguemestre_documents.scancodes.picture import png
 from vaguemestre_documents.scancodes.recognise import recognise
 from vaguemestre_testkit import pdf_samples
+from vaguemestre_testkit.code_samples import ZOE
 
 pytestmark = pytest.mark.req("SC.CDA/VISU.04")
 
-ZOE = PatientIdentity(
-    birth_name="ADRUN",
-    given_names="ZOE",
-    first_given_name="ZOE",
-    birth_date=BirthDate(value=dt.date(1975, 12, 31)),
-    sex=Sex.FEMININ,
-    status=IdentityStatus.QUALIFIEE,
-    birth_place_cog="63220",
-    ins=Ins(matricule="275126322074974", oid=OID_INS_NIR),
-)
 LONG = "MARIE-ANGELIQUE D'ARC " * 4 + "ANNE"
 PATIENTS = [
     ZOE,

@@ -14,13 +14,12 @@ from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.scanners.attaching import keep_attached
 from vaguemestre_drivers.scanners.serialscanner import SerialChoice, open_serial
 from vaguemestre_drivers.scanners.starting import scanners_of, start_scanners
+from vaguemestre_testkit.code_samples import INS
 from vaguemestre_testkit.scanner_doubles import WAIT_S, PtyScanner, Told
 from vaguemestre_testkit.terminals import why_no_pty
 
 pytest.importorskip("serial", reason="pyserial is not installed")
 pytestmark = pytest.mark.skipif(why_no_pty() is not None, reason=str(why_no_pty()))
-
-INS = b"]d1IS010000000000000000000000S1275126322074974S21.2.250.1.213.1.4.8\x1dS3ZOE\x1dS4ADRUN\x1dS5FS631-12-1975"
 
 
 @pytest.fixture

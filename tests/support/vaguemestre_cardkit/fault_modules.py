@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
 
-import pytest
+from vaguemestre_cardkit.building import built
 
 _SOURCE: Final = r"""
 #include <stdio.h>
@@ -58,13 +56,6 @@ FAULTS: Final = {
 
 def compiled(folder: Path, fault: str, step: str) -> Path:
     """Compile a library with ``fault`` at ``step`` (load, entry, initialize, info, slots); skips without a compiler."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
     inside, constructor = FAULTS[fault]
-    source, library = folder / f"{fault}-{step}.c", folder / f"{fault}-{step}.so"
-    source.write_text(
-        f'#define STEP "{step}"\n#define FAULT {inside}\n#define VOID_FAULT {constructor}\n{_SOURCE}', "utf-8"
-    )
-    subprocess.run([compiler, "-shared", "-fPIC", "-w", "-o", str(library), str(source)], check=True, timeout=60)
-    return library
+    defined = f'#define STEP "{step}"\n#define FAULT {inside}\n#define VOID_FAULT {constructor}\n'
+    return built(folder, f"{fault}-{step}", defined + _SOURCE)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +31,7 @@ from vaguemestre_core.cards import CardKind, ReaderState
 from vaguemestre_core.readerports import ReadersSource
 from vaguemestre_drivers.cps.middleware import HostSystem
 from vaguemestre_drivers.cps.probing import MiddlewareExplanation, TechnicalReason
+from vaguemestre_testkit.loading import loaded
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 LIBRARY = "/opt/santesocial/CPS/lib/libcps3_pkcs11_lux.so"
@@ -359,17 +358,8 @@ def test_any_facts_are_judged_and_an_unusable_service_is_always_a_fault(facts: F
         assert explained & {finding.code for finding in found}
 
 
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_shows_the_rules_as_they_are() -> None:
     page = (DOCS / "doctor.md").read_text("utf-8")
-    assert _generator().rendered("doctor.md", page) == page, "run: python docs/generate.py"
+    assert loaded(DOCS / "generate.py").rendered("doctor.md", page) == page, "run: python docs/generate.py"
     with pytest.raises(ValueError, match="doctor-rules"):
-        _generator().rendered("doctor.md", "no table here")
+        loaded(DOCS / "generate.py").rendered("doctor.md", "no table here")

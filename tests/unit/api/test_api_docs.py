@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 from vaguemestre_agent.cli.commands import COMMANDS
 from vaguemestre_agent.cli.console import Exit
+from vaguemestre_testkit.loading import loaded
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-
-
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_table_of_routes_is_the_one_of_the_openapi_document() -> None:
     page = (DOCS / "api.md").read_text("utf-8")
 
-    assert _generator().rendered("api.md", page) == page
+    assert loaded(DOCS / "generate.py").rendered("api.md", page) == page
 
 
 def test_every_command_and_status_is_documented() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +12,8 @@ import jsonschema
 import pikepdf
 import pytest
 from lxml import etree
+
+from vaguemestre_testkit.loading import loaded
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = ROOT / "docs" / "demo"
@@ -23,16 +23,7 @@ HL7 = {"c": "urn:hl7-org:v3"}
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
     """Load docs/demo/make_documents.py."""
-    spec = importlib.util.spec_from_file_location("make_documents", DEMO / "make_documents.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path[:] = before
-    return module
+    return loaded(DEMO / "make_documents.py")
 
 
 def certificate() -> bytes:

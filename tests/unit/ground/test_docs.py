@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from vaguemestre_testkit.loading import loaded
+
 ROOT = Path(__file__).resolve().parents[3]
+GENERATE = ROOT / "docs" / "generate.py"
 FOLDERS = ("agent", "queue", "drivers", "tray", "sandbox", "tests", "bench", "docs", "installer", ".ci")
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -18,16 +19,6 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 def pages() -> list[Path]:
     """Return the pages that a reader of the repository meets first."""
     return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
-
-
-def generator() -> ModuleType:
-    """Load docs/generate.py."""
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def missing_files(page: Path) -> list[str]:
@@ -43,12 +34,12 @@ def missing_files(page: Path) -> list[str]:
 
 def test_the_generated_blocks_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    assert generator().rendered("architecture.md", page) == page, "run: python docs/generate.py"
+    assert loaded(GENERATE).rendered("architecture.md", page) == page, "run: python docs/generate.py"
 
 
 def test_a_page_without_its_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="order-diagram"):
-        generator().rendered("architecture.md", "no block here")
+        loaded(GENERATE).rendered("architecture.md", "no block here")
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

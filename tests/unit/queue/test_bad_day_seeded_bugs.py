@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
@@ -10,6 +9,7 @@ from typing import cast
 import pytest
 
 from vaguemestre_queue import opening, setaside, soundness, timekeeping
+from vaguemestre_testkit.loading import loaded
 
 RED = (AssertionError, pytest.fail.Exception)
 Scenario = Callable[[Path], Awaitable[None]]
@@ -17,12 +17,7 @@ Scenario = Callable[[Path], Awaitable[None]]
 
 def scenario(module: str, name: str) -> Scenario:
     """Return a test of a file beside this one."""
-    spec = importlib.util.spec_from_file_location(f"seeded_{module}", Path(__file__).with_name(f"{module}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return cast("Scenario", getattr(loaded, name))
+    return cast("Scenario", getattr(loaded(Path(__file__).with_name(f"{module}.py")), name))
 
 
 def nothing(*args: object, **kwargs: object) -> None:

@@ -16,9 +16,8 @@ from vaguemestre_core.redaction import SecretBytes
 from vaguemestre_core.scannersettings import ScannerKind
 from vaguemestre_core.scans import OpaqueRule, RawScan, ScanKind, ScanSource
 from vaguemestre_testkit.clocks import FakeClock, SeededRandom
+from vaguemestre_testkit.code_samples import BOX, INS
 
-INS = b"]d1IS010000000000000000000000S1275126322074974S21.2.250.1.213.1.4.8\x1dS3ZOE\x1dS4ADRUN\x1dS5FS631-12-1975"
-BOX = b"]d2010340093000001417261130" + b"10LOT42"
 RULES = (OpaqueRule(kind=ScanKind.APCV, prefix=b"VIT", symbologies=frozenset("Q")),)
 
 

@@ -36,20 +36,11 @@ from vaguemestre_documents.scancodes.ins import HEADER, HEADER_LENGTH, read_ins
 from vaguemestre_documents.scancodes.ins_writing import ins_symbol, ins_text
 from vaguemestre_documents.scancodes.picture import png
 from vaguemestre_testkit import metadata_samples, pdf_samples
+from vaguemestre_testkit.code_samples import ZOE
 
 pytestmark = pytest.mark.req("SC.CDA/VISU.04")
 
 GS = "\x1d"
-ZOE = PatientIdentity(
-    birth_name="ADRUN",
-    given_names="ZOE",
-    first_given_name="ZOE",
-    birth_date=BirthDate(value=dt.date(1975, 12, 31)),
-    sex=Sex.FEMININ,
-    status=IdentityStatus.QUALIFIEE,
-    birth_place_cog="63220",
-    ins=Ins(matricule="275126322074974", oid=OID_INS_NIR),
-)
 
 
 def test_the_published_example_is_written_to_the_letter() -> None:

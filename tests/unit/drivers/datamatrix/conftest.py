@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from vaguemestre_testkit.loading import loaded
 
 BENCH = Path(__file__).resolve().parents[4] / "bench"
 NATIVE = ("numpy", "cv2", "zxingcpp")
@@ -31,10 +32,4 @@ def families(native: None) -> ModuleType:
             importlib.import_module("pylibdmtx.pylibdmtx")
     except ImportError as cause:
         pytest.skip(f"pylibdmtx cannot encode here: {cause}")
-    spec = importlib.util.spec_from_file_location("scan_images", BENCH / "scan_images.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["scan_images"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded(BENCH / "scan_images.py")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from vaguemestre_cardkit.building import built
 from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_core.vitale import VitaleSource
 from vaguemestre_drivers.vitale.api_lec import USUAL_PLACES, ApiLec, ApiLecPlace, find_api_lec
@@ -62,11 +62,7 @@ MARKS = Fingerprints(bytes(range(32)))
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile the library once."""
-    folder = tmp_path_factory.mktemp("api_lec")
-    (folder / "api_lec.c").write_text(SOURCE, encoding="ascii")
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-o", "libapi_lec.so", "api_lec.c"]
-    subprocess.run(command, cwd=folder, check=True, timeout=60)
-    return folder / "libapi_lec.so"
+    return built(tmp_path_factory.mktemp("api_lec"), "libapi_lec", SOURCE)
 
 
 def place(library: Path, folder: Path, manner: str, *, given: str = "Hélène", hour: str = "08:00") -> ApiLecPlace:
@@ -143,11 +139,10 @@ def test_a_swapped_card_is_seen_and_the_hour_is_not(library: Path, tmp_path: Pat
 
 @compiled_here
 def test_a_library_without_the_functions_is_a_failure(tmp_path: Path) -> None:
-    (tmp_path / "other.c").write_text("int other(void) { return 0; }", encoding="ascii")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "other.so", "other.c"], cwd=tmp_path, check=True, timeout=60)
+    other = built(tmp_path, "other", "int other(void) { return 0; }")
 
     with pytest.raises(CardTrouble) as refused:
-        component(tmp_path / "other.so", tmp_path, "plain").read()
+        component(other, tmp_path, "plain").read()
 
     assert refused.value.params == {"step": "load", "reason": "functions"}
 
