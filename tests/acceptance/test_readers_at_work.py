@@ -23,8 +23,7 @@ from vaguemestre_testkit.acceptance_kit import Life, living, pdf_document
 from vaguemestre_testkit.code_samples import BOX
 
 FNC1 = 232  # as a codeword of a Data Matrix
-BACK_S = 2.0  # on a machine that has time
-STARTS = 6  # on one that has none: as long as so many starts of the process, measured there and then
+BACK_S = 2.0  # the issue's figure
 
 
 def with_readers(port: int) -> dict[str, str]:
@@ -132,15 +131,7 @@ async def test_a_box_is_read_and_a_patients_code_asks_for_the_right_to_identitie
         assert (await life.lgc.readers()).state == "off"
 
 
-async def one_start() -> float:
-    """Return how long a readers process takes to load here and now, seconds."""
-    before = time.monotonic()
-    loading = "import vaguemestre_drivers.process.running"
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", loading)
-    assert await child.wait() == 0
-    return time.monotonic() - before
-
-
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 async def test_killed_frozen_and_crashed_readers_never_touch_the_queue(tmp_path: Path, pki: Path) -> None:
     [port] = free_ports(1)
@@ -150,14 +141,13 @@ async def test_killed_frozen_and_crashed_readers_never_touch_the_queue(tmp_path:
         for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV):
             pid = life.readers_pid()
             assert pid is not None
-            longest_s = max(BACK_S, STARTS * await one_start())
             os.kill(pid, number)
             async with asyncio.TaskGroup() as group:
                 back = group.create_task(back_after(life, pid))
                 for _ in range(3):
                     sent += 1
                     await life.lgc.put_document(f"cr-{sent}", pdf_document(f"Compte rendu {sent}"))
-            assert back.result() <= longest_s
+            assert back.result() <= BACK_S
             assert life.child.is_alive
         for index in range(1, sent + 1):
             await life.reaches("sent", f"cr-{index}")

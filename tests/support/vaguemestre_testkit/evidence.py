@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 
 ENVIRONMENT: Final = "VAGUEMESTRE_EVIDENCE"
+PROPERTY: Final = "requirement"
 IDS_FILE: Final = Path("docs/requirements-ids.json")
 _WORST: Final = {"passed": 0, "skipped": 1, "failed": 2}
 
@@ -41,24 +42,28 @@ class EvidencePlugin:
         self._root = root
         self._target = target
         self._now = now
-        self._marks: dict[str, tuple[str, ...]] = {}
+        self._marks: dict[str, tuple[str, ...]] = {}  # of the tests that ran
         self._outcomes: dict[str, str] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Learn the marks; refuse ids that do not exist."""
+        """Let each report carry the ids of its test, to another process too; refuse ids that do not exist."""
+        marked: dict[str, tuple[str, ...]] = {}
         for item in items:
             ids = tuple(str(one) for mark in item.iter_markers("req") for one in mark.args)
             if ids:
-                self._marks[item.nodeid] = ids
-        wrong = unknown_marks(self._root, self._marks)
+                marked[item.nodeid] = ids
+                item.user_properties += [(PROPERTY, one) for one in ids]
+        wrong = unknown_marks(self._root, marked)
         if wrong:
             raise pytest.UsageError(f"unknown requirement ids: {wrong}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the worst outcome of the phases of a test."""
-        if report.nodeid not in self._marks or (report.when != "call" and report.outcome == "passed"):
+        ids = tuple(str(value) for name, value in report.user_properties if name == PROPERTY)
+        if not ids or (report.when != "call" and report.outcome == "passed"):
             return
+        self._marks[report.nodeid] = ids
         before = self._outcomes.get(report.nodeid, "passed")
         self._outcomes[report.nodeid] = max(before, report.outcome, key=_WORST.__getitem__)
 

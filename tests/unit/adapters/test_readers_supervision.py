@@ -75,6 +75,7 @@ async def test_settings_arguments_and_bytes_arrive_whole() -> None:
     assert len(answer.content) == 3_000_000
 
 
+@pytest.mark.alone
 @POSIX_ONLY
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP", "SIGSEGV"])
 async def test_killed_frozen_or_crashed_it_is_back_within_two_seconds(number: str) -> None:
@@ -87,6 +88,7 @@ async def test_killed_frozen_or_crashed_it_is_back_within_two_seconds(number: st
         assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("verb", "reason"),
     [

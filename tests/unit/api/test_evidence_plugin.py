@@ -58,11 +58,12 @@ def run(folder: Path, suite: str, evidence: Path | None, *words: str) -> subproc
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_outcomes_are_kept_by_requirement_and_merged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one-process", "workers"])
+def test_outcomes_are_kept_by_requirement_and_merged(tmp_path: Path, workers: tuple[str, ...]) -> None:
     target = tmp_path / "evidence" / "requirements.json"
-    run(tmp_path, SUITE, target)
+    run(tmp_path, SUITE, target, *workers)
     first = json.loads(target.read_text())
-    run(tmp_path, SUITE.replace("assert False", "assert 1 == 1"), target, "-k", "bad")
+    run(tmp_path, SUITE.replace("assert False", "assert 1 == 1"), target, "-k", "bad", *workers)
     second = json.loads(target.read_text())
 
     def outcomes(kept: dict[str, dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:

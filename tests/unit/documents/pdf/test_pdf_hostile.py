@@ -146,6 +146,7 @@ def _codes(answer: Frame) -> list[str]:
     return [item["code"] for item in findings]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_a_hostile_pdf_ends_in_a_code_and_the_worker_goes_on(name: str) -> None:
     make, expected = HOSTILE[name]
