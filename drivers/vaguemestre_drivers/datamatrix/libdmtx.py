@@ -104,11 +104,7 @@ class _Library:
 
 def available() -> bool:
     """Return whether the second chance exists on this workstation."""
-    try:
-        _library()
-    except DecoderMissing:
-        return False
-    return True
+    return _library() is not None
 
 
 def decode(image: Grey, *, limit_s: float, found_by: str, at_most: int = 1) -> tuple[FoundSymbol, ...]:
@@ -126,6 +122,8 @@ def decode(image: Grey, *, limit_s: float, found_by: str, at_most: int = 1) -> t
     height, width = image.shape
     found: list[FoundSymbol] = []
     library = _library()
+    if library is None:
+        raise DecoderMissing(library="libdmtx")
     lib = library.handle
     pixels = image.ctypes.data_as(ctypes.c_void_p)
     picture = ctypes.c_void_p(lib.dmtxImageCreate(pixels, width, height, _PACK_8BPP))
@@ -206,17 +204,21 @@ def _place(lib: ctypes.CDLL, region: _Region, height: int) -> Quad:
 
 
 @functools.cache
-def _library() -> _Library:
+def _library() -> _Library | None:
+    """Return the library, None when it is not installed: searched for once, as a search may start other programs."""
+    path = _path()
+    if path is None:
+        return None
     try:
-        handle = ctypes.CDLL(_path())
+        handle = ctypes.CDLL(path)
         _declare(handle)
         version = tuple(int(part) for part in handle.dmtxVersion().decode("ascii").split("."))
-    except (OSError, AttributeError, ValueError) as cause:
-        raise DecoderMissing(library="libdmtx") from cause
+    except (OSError, AttributeError, ValueError):
+        return None
     return _Library(handle=handle, message=_Message if version >= _NEWER else _OlderMessage)
 
 
-def _path() -> str:
+def _path() -> str | None:
     """Return the file of the library: beside pylibdmtx's Python on Windows, the system's elsewhere."""
     if sys.platform == "win32":
         name = "libdmtx-64.dll" if sys.maxsize > 2**32 else "libdmtx-32.dll"
@@ -225,10 +227,7 @@ def _path() -> str:
             if (Path(folder) / name).is_file():
                 return str(Path(folder) / name)
         return name
-    found = ctypes.util.find_library("dmtx")
-    if found is None:
-        raise DecoderMissing(library="libdmtx")
-    return found
+    return ctypes.util.find_library("dmtx")
 
 
 def _declare(lib: ctypes.CDLL) -> None:

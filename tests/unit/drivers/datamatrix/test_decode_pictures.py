@@ -191,15 +191,28 @@ def test_no_pass_starts_when_the_budget_is_over(native: None) -> None:
 def test_a_missing_second_chance_is_skipped_and_said(native: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
-    def missing() -> None:
-        raise DecoderMissing(library="libdmtx")
-
-    monkeypatch.setattr(libdmtx, "_library", missing)
+    monkeypatch.setattr(libdmtx, "_library", lambda: None)
     assert not libdmtx.available()
     decoding = NativeDecoder().decode(np.full((200, 200), 255, np.uint8), budget_s=1.0)
     assert set(decoding.skipped) == {one.name for one in STILL if one.engine is Engine.LIBDMTX}
     plan = [Pass(name="second", engine=Engine.LIBDMTX, at_most_s=0.1)]
     assert NativeDecoder().decode(np.full((64, 64), 255, np.uint8), plan=plan).skipped == ("second",)
+
+
+def test_a_missing_second_chance_is_searched_for_once(native: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    searches = []
+    monkeypatch.setattr(libdmtx, "_path", lambda: searches.append("search"))
+    libdmtx._library.cache_clear()
+    try:
+        assert not libdmtx.available()
+        for _ in range(2):
+            with pytest.raises(DecoderMissing, match="DECODER_MISSING"):
+                libdmtx.decode(np.full((64, 64), 255, np.uint8), limit_s=0.1, found_by="t")
+        assert searches == ["search"]
+    finally:
+        libdmtx._library.cache_clear()
 
 
 def test_the_second_chance_imports_nothing_of_pylibdmtx(native: None, second: None) -> None:
