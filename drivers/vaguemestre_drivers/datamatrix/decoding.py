@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vaguemestre_drivers.datamatrix import libdmtx, zxing
@@ -120,12 +121,4 @@ class _Run:
 
 
 def _mapped(symbol: FoundSymbol, part: Part, scale: float) -> FoundSymbol:
-    place = symbol.place.mapped(scale=scale, offset=(float(part.x), float(part.y)))
-    return FoundSymbol(
-        content=symbol.content,
-        symbology=symbol.symbology,
-        place=place,
-        rotation_deg=symbol.rotation_deg,
-        reader=symbol.reader,
-        found_by=symbol.found_by,
-    )
+    return replace(symbol, place=symbol.place.mapped(scale=scale, offset=(float(part.x), float(part.y))))

@@ -169,7 +169,6 @@ def _symbols(
                     content=SecretBytes(read.content),
                     symbology=read.symbology,
                     place=place,
-                    rotation_deg=place.rotation_deg(),
                     reader=Reader.LIBDMTX,
                     found_by=found_by,
                 )

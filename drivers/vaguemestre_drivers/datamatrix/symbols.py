@@ -70,7 +70,6 @@ class FoundSymbol:
         content: what it holds, GS (0x1D) kept, the FNC1 of GS1 in first position not included.
         symbology: AIM identifier (``]d1``, ``]d2``, ``]Q1``…).
         place: its corners.
-        rotation_deg: how far it is turned clockwise, 0 to 360.
         reader: the library that read it.
         found_by: name of the pass of the plan that read it.
     """
@@ -78,9 +77,13 @@ class FoundSymbol:
     content: SecretBytes
     symbology: str
     place: Quad
-    rotation_deg: float
     reader: Reader
     found_by: str
+
+    @property
+    def rotation_deg(self) -> float:
+        """How far it is turned clockwise, 0 to 360."""
+        return self.place.rotation_deg()
 
     def same_as(self, other: FoundSymbol) -> bool:
         """Return whether both are one symbol: the same content, one lying over the other.

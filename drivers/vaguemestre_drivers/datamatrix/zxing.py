@@ -71,7 +71,6 @@ def _symbol(one: _Barcode, found_by: str) -> FoundSymbol:
         content=SecretBytes(bytes(one.bytes)),
         symbology=one.symbology_identifier,
         place=place,
-        rotation_deg=place.rotation_deg(),
         reader=Reader.ZXING,
         found_by=found_by,
     )

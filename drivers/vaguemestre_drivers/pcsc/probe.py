@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from vaguemestre_core.cards import CardTrouble, ReaderState
+from vaguemestre_core.cards import CardTrouble
 from vaguemestre_drivers.pcsc.atr import kind_of
 from vaguemestre_drivers.pcsc.holding import holders
-from vaguemestre_drivers.pcsc.port import PcscPort, ReaderStatus
-from vaguemestre_drivers.pcsc.watching import STATES
+from vaguemestre_drivers.pcsc.port import PcscPort
+from vaguemestre_drivers.pcsc.watching import state_of
 from vaguemestre_drivers.pcsc.winscard import WinscardPort
 
 # Each line that is ours begins with it: a native library may print too.
@@ -48,18 +48,12 @@ def probe(port: PcscPort, find_holders: Callable[[], tuple[str, ...]] = holders)
         return
     for status in seen:
         kind = kind_of(status.atr).value if status.atr else None
-        say("status", reader=status.name, state=_state(status).value, card=kind)
+        say("status", reader=status.name, state=state_of(status).value, card=kind)
     if any(status.is_in_use or status.is_exclusive for status in seen):
         say("holders")
         for name in find_holders():
             say("holders", holder=name)
     say("done")
-
-
-def _state(status: ReaderStatus) -> ReaderState:
-    if not status.is_present:
-        return ReaderState.FAILING if status.is_unavailable else ReaderState.EMPTY
-    return STATES[status.is_mute, status.is_exclusive]
 
 
 if __name__ == "__main__":

@@ -238,15 +238,24 @@ class CardWatch:
 
 def _reader(status: ReaderStatus, stay: Stay | None) -> CardReader:
     if stay is None:
-        state = ReaderState.FAILING if status.is_unavailable else ReaderState.EMPTY
-        return CardReader(name=status.name, state=state)
-    state = STATES[status.is_mute, status.is_exclusive]
+        return CardReader(name=status.name, state=state_of(status))
     return CardReader(
-        name=status.name, state=state, card=stay.card, insertion=stay.insertion, is_shared=status.is_in_use
+        name=status.name,
+        state=state_of(status),
+        card=stay.card,
+        insertion=stay.insertion,
+        is_shared=status.is_in_use,
     )
 
 
-STATES: Final[Mapping[tuple[bool, bool], ReaderState]] = {
+def state_of(status: ReaderStatus) -> ReaderState:
+    """Return what a reader shows."""
+    if not status.is_present:
+        return ReaderState.FAILING if status.is_unavailable else ReaderState.EMPTY
+    return _STATES[status.is_mute, status.is_exclusive]
+
+
+_STATES: Final[Mapping[tuple[bool, bool], ReaderState]] = {
     (False, False): ReaderState.CARD,
     (False, True): ReaderState.HELD,
     (True, False): ReaderState.MUTE,

@@ -29,7 +29,6 @@ def symbol(content: bytes) -> FoundSymbol:
         content=SecretBytes(content),
         symbology="]d1",
         place=place,
-        rotation_deg=0,
         reader=Reader.ZXING,
         found_by="direct",
     )

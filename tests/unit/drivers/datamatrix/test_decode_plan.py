@@ -31,7 +31,6 @@ def symbol(content: bytes = b"A", *, x: float = 0.0, symbology: str = "]d1") -> 
         content=SecretBytes(content),
         symbology=symbology,
         place=place,
-        rotation_deg=place.rotation_deg(),
         reader=Reader.ZXING,
         found_by="direct",
     )
