@@ -22,11 +22,6 @@ APDU_INS_GET_RESPONSE: Final = 0xC0
 
 SW_OK: Final = 0x9000
 SW_END_OF_FILE: Final = 0x6282
-SW_NOT_SUPPORTED_CLASS: Final = 0x6E00
-SW_NOT_SUPPORTED_INSTRUCTION: Final = 0x6D00
-SW_SECURITY: Final = 0x6982
-SW_NOT_FOUND: Final = 0x6A82
-SW_WRONG_OFFSET: Final = 0x6B00
 
 # A real file is read in a few rounds; a card that always says "more" is hostile or broken.
 MAX_ROUNDS: Final = 64

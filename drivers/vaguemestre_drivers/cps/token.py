@@ -150,12 +150,6 @@ class CpsModule:
     def __repr__(self) -> str:
         return "CpsModule()"
 
-    @property
-    def version(self) -> tuple[int, int]:
-        """The library's version."""
-        major, minor = self._library.library_version
-        return int(major), int(minor)
-
     def tokens(self) -> tuple[TokenView, ...]:
         """Return the cards present. Raises CpsError."""
         return tuple(view for view, _ in self._present())

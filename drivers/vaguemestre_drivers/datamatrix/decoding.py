@@ -46,17 +46,11 @@ class NativeDecoder:
         wish: Wish = Wish.FIRST,
     ) -> Decoding:
         """Run the passes; see ``SymbolDecoder``."""
-        started = self._clock()
-        run = _Run(image, until=started + budget_s, clock=self._clock, wish=wish)
+        run = _Run(image, until=self._clock() + budget_s, clock=self._clock, wish=wish)
         for one in plan:
             if not run.symbols or (wish is Wish.ALL and not one.is_repair):
                 run.attempt(one)
-        return Decoding(
-            symbols=run.symbols,
-            passes=tuple(run.passes),
-            skipped=tuple(run.skipped),
-            took_s=self._clock() - started,
-        )
+        return Decoding(symbols=run.symbols, passes=tuple(run.passes), skipped=tuple(run.skipped))
 
 
 class _Run:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vaguemestre_core.errors import InvalidInput
-from vaguemestre_core.scans import MAX_CODE_BYTES, RawScan, ScanSource
+from vaguemestre_core.scans import MAX_CODE_BYTES, ScanSource
 from vaguemestre_drivers.datamatrix import images, pages
 from vaguemestre_drivers.datamatrix.plan import Wish
 from vaguemestre_drivers.datamatrix.port import SymbolDecoder
@@ -29,10 +29,6 @@ class FoundInFile:
     symbol: FoundSymbol
     source: ScanSource
 
-    def raw_scan(self) -> RawScan:
-        """Return what the recognition of codes takes."""
-        return RawScan(content=self.symbol.content, source=self.source, symbology=self.symbol.symbology)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReading:
@@ -42,13 +38,11 @@ class FileReading:
         found: symbols, by page.
         pages_read: how many pages were looked at.
         pages_left: pages of the document, within the limit, for which no time was left.
-        took_s: seconds.
     """
 
     found: tuple[FoundInFile, ...]
     pages_read: int
     pages_left: int
-    took_s: float
 
 
 class FileReader:
@@ -80,8 +74,7 @@ class FileReader:
                 ``PICTURE_TOO_SLOW``, ``PDF_UNREADABLE``, ``PDF_PAGE_UNREADABLE``, ``PDF_LOCKED``.
             DecoderMissing: DECODER_MISSING.
         """
-        started = self._clock()
-        until = started + budget_s
+        until = self._clock() + budget_s
         if pages.is_pdf(data):
             found, read, left = self._document(data, page, until, wish)
         else:
@@ -90,7 +83,7 @@ class FileReader:
             image = images.grey_image(data)
             decoding = self._decoder.decode(image, budget_s=until - self._clock(), wish=wish)
             found, read, left = _at(0, decoding.symbols, ScanSource.IMAGE), 1, 0
-        return FileReading(found=found, pages_read=read, pages_left=left, took_s=self._clock() - started)
+        return FileReading(found=found, pages_read=read, pages_left=left)
 
     def _document(
         self, data: bytes, page: int | None, until: float, wish: Wish

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _PACK_8BPP: Final = 300  # one byte a pixel, grey
 _UNDEFINED: Final = -1
-_MOST_CODEWORDS: Final = 2178
 _MOST_REGIONS: Final = 2_000
 _NEWER: Final = (0, 7, 5)  # from here a message holds one field more
 
@@ -177,9 +176,8 @@ def _symbols(
 
 
 def _message(held: _OlderMessage | _Message) -> codewords.Message | None:
-    size = int(held.code_size)
-    data = codewords.DATA_CODEWORDS.get(size)
-    if data is None or not held.code or size > _MOST_CODEWORDS:
+    data = codewords.DATA_CODEWORDS.get(int(held.code_size))
+    if data is None or not held.code:
         return None
     try:
         read = codewords.message(ctypes.string_at(held.code, data))

@@ -25,13 +25,11 @@ class Decoding:
         symbols: what was read, in the order of the passes that read it.
         passes: names of the passes that ran.
         skipped: names of those for which no time was left, or whose library is missing.
-        took_s: seconds.
     """
 
     symbols: tuple[FoundSymbol, ...]
     passes: tuple[str, ...]
     skipped: tuple[str, ...]
-    took_s: float
 
 
 class SymbolDecoder(Protocol):

@@ -10,14 +10,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from vaguemestre_core.redaction import SecretBytes
 
 Point: TypeAlias = tuple[float, float]
-
-DATA_MATRIX: Final = "]d1"  # ECC200, not GS1
-GS1_DATA_MATRIX: Final = "]d2"  # FNC1 in first position, which is not transmitted
 
 
 class Reader(StrEnum):

@@ -13,8 +13,6 @@ from types import TracebackType
 from typing import Protocol, Self
 
 SHORTEST_APDU_BYTES = 4
-LONGEST_ANSWER_BYTES = 65538
-"""Extended length: 65536 bytes and the status word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

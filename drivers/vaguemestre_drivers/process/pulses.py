@@ -65,11 +65,6 @@ class Pulses:
         with self._lock:
             return self._pulses.setdefault(name, Pulse())
 
-    def forget(self, name: str) -> None:
-        """Stop judging a thread that has ended."""
-        with self._lock:
-            self._pulses.pop(name, None)
-
     def tick(self) -> Mapping[str, Silence]:
         """Return the silences of the threads at work. One caller only."""
         with self._lock:

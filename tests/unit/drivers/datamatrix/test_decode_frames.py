@@ -47,7 +47,7 @@ class ScriptedDecoder:
         self.plans.append(plan)
         seen = self._script.pop(0)
         symbols = () if seen is None else (symbol(seen),)
-        return Decoding(symbols=symbols, passes=(), skipped=(), took_s=budget_s)
+        return Decoding(symbols=symbols, passes=(), skipped=())
 
 
 class Clock:
