@@ -13,6 +13,8 @@ import json
 import sys
 from typing import ClassVar, Final
 
+from vaguemestre_drivers.crashes import quiet_crash
+
 # Each line that is ours begins with it: a middleware may print too.
 MARK: Final = "vaguemestre-probe "
 STEPS: Final = ("load", "entry", "initialize", "info", "slots", "done")
@@ -111,16 +113,6 @@ def _ask(entries: list[int]) -> bool:
     return True
 
 
-def _quiet_crash() -> None:
-    """Let a crash end the process without a dialog box or a memory dump, which could hold what the card said."""
-    if sys.platform == "win32":
-        ctypes.windll.kernel32.SetErrorMode(0x8003)
-    else:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 if __name__ == "__main__":
-    _quiet_crash()
+    quiet_crash()
     probe(sys.argv[1])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vaguemestre_core.cards import CardTrouble
+from vaguemestre_drivers.crashes import quiet_crash
 from vaguemestre_drivers.pcsc.atr import kind_of
 from vaguemestre_drivers.pcsc.holding import holders
 from vaguemestre_drivers.pcsc.port import PcscPort
@@ -57,4 +58,5 @@ def probe(port: PcscPort, find_holders: Callable[[], tuple[str, ...]] = holders)
 
 
 if __name__ == "__main__":
+    quiet_crash()
     probe(WinscardPort())

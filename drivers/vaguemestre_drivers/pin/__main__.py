@@ -13,6 +13,7 @@ import threading
 from typing import BinaryIO, Final
 
 from vaguemestre_core.errors import InvalidInput
+from vaguemestre_drivers.crashes import quiet_crash
 from vaguemestre_drivers.pin.terminal import TerminalImpossible, ask_on_terminal
 from vaguemestre_drivers.pin.values import PinNotGiven, wipe
 from vaguemestre_drivers.pin.window import WindowImpossible, ask_in_window
@@ -25,7 +26,7 @@ _NO_REQUEST: Final = 4
 
 def main() -> int:
     """Ask once; return 0 when an answer was written."""
-    _leave_no_core()
+    quiet_crash()
     answering = os.dup(1)
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a device, by descriptor
         os.dup2(nothing.fileno(), 1)
@@ -83,13 +84,6 @@ def _end_with_parent(source: BinaryIO) -> None:
     import signal
 
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _leave_no_core() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Final
 
 from vaguemestre_core.frames import FrameError, read_frame
+from vaguemestre_drivers.crashes import quiet_crash
 from vaguemestre_drivers.process.outlet import Outlet
 from vaguemestre_drivers.process.pipes import take_pipes
 from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.process.server import Server
 from vaguemestre_drivers.process.verbs import Verb
-from vaguemestre_drivers.process.vitals import end_with_parent, forbid_core_dump
+from vaguemestre_drivers.process.vitals import end_with_parent
 from vaguemestre_drivers.process.work import start_work
 
 EXIT_FRAMES: Final = 70
@@ -33,7 +34,7 @@ def run(work: Work = start_work) -> int:
     """Serve the parent; return the exit status when the frames were not ours, else do not return."""
     sys.excepthook = _say_only_the_class
     end_with_parent()
-    forbid_core_dump()
+    quiet_crash()
     source, sink = take_pipes()
     outlet, pulses = Outlet(sink), Pulses()
     try:

@@ -67,11 +67,3 @@ else:
 
     def end_with_parent() -> None:
         """Do nothing here: the end of standard input tells that the parent is gone."""
-
-
-def forbid_core_dump() -> None:
-    """Leave no image of this memory on the disk when native code crashes: a PIN may be in it."""
-    if sys.platform == "win32":
-        return
-    resource = importlib.import_module("resource")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
