@@ -5,13 +5,12 @@ Owns the reading of what the child, ``sc`` and ``systemctl`` say. Connects to no
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,7 @@ from vaguemestre_agent.doctor.facts import (
     SocketState,
 )
 from vaguemestre_core.cards import CardKind, ReaderState, Situation
+from vaguemestre_drivers.childlines import said
 from vaguemestre_drivers.cps.middleware import HostSystem
 from vaguemestre_drivers.pcsc.probe import MARK
 
@@ -60,34 +60,23 @@ def read_pcsc(heard: Heard) -> PcscFacts:
     step, situation, result = "", "", ""
     readers: list[SeenReader] = []
     holders: list[str] = []
-    for said in _lines(heard.text):
-        step = str(said.get("step", step))
-        situation = str(said.get("situation", situation))
-        result = str(said.get("result", result))
-        reader = _reader(said)
+    for line in said(heard.text, MARK):
+        step = str(line.get("step", step))
+        situation = str(line.get("situation", situation))
+        result = str(line.get("result", result))
+        reader = _reader(line)
         if reader is not None:
             readers.append(reader)
-        if isinstance(said.get("holder"), str):
-            holders.append(str(said["holder"]))
+        if isinstance(line.get("holder"), str):
+            holders.append(str(line["holder"]))
     answer = _answer(heard, step, situation, result)
     if answer in (PcscAnswer.CRASHED, PcscAnswer.SILENT):
         result = step
     return PcscFacts(answer=answer, result=result, readers=tuple(readers), holders=tuple(holders))
 
 
-def _lines(text: str) -> Iterator[Mapping[str, object]]:
-    for line in text.splitlines():
-        if line.startswith(MARK):
-            try:
-                said = json.loads(line[len(MARK) :])
-            except ValueError:
-                continue
-            if isinstance(said, dict):
-                yield said
-
-
-def _reader(said: Mapping[str, object]) -> SeenReader | None:
-    name, state, card = said.get("reader"), said.get("state"), said.get("card")
+def _reader(line: Mapping[str, object]) -> SeenReader | None:
+    name, state, card = line.get("reader"), line.get("state"), line.get("card")
     if not isinstance(name, str) or state not in list(ReaderState):
         return None
     kind = CardKind(str(card)) if card in list(CardKind) else None

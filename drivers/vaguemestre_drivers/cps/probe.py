@@ -9,16 +9,18 @@ Source: PKCS #11 v2.40 (CK_INFO, the first entries of CK_FUNCTION_LIST).
 from __future__ import annotations
 
 import ctypes
-import json
 import sys
+from functools import partial
 from typing import ClassVar, Final
 
+from vaguemestre_drivers import childlines
 from vaguemestre_drivers.crashes import quiet_crash
 
 # Each line that is ours begins with it: a middleware may print too.
 MARK: Final = "vaguemestre-probe "
 STEPS: Final = ("load", "entry", "initialize", "info", "slots", "done")
 
+say: Final = partial(childlines.say, MARK)
 _PACK: Final = 1 if sys.platform == "win32" else 0
 _OK: Final = 0
 _ALREADY_INITIALIZED: Final = 0x191
@@ -44,12 +46,6 @@ class _Info(ctypes.Structure):
 class _Functions(ctypes.Structure):
     _pack_ = _PACK
     _fields_: ClassVar = [("version", _Version), ("entry", ctypes.c_void_p * 8)]
-
-
-def say(step: str, **facts: str | int) -> None:
-    """Write one line at once: nothing may be lost when the next step kills us."""
-    sys.stdout.write(f"{MARK}{json.dumps({'step': step, **facts})}\n")
-    sys.stdout.flush()
 
 
 def probe(path: str) -> None:

@@ -7,7 +7,6 @@ Diagnostics: none; the caller says what it read.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import IO, Final
 
 from vaguemestre_core.cps import CpsSituation
 from vaguemestre_drivers.bounded_child import bounded_child
+from vaguemestre_drivers.childlines import said
 from vaguemestre_drivers.cps.middleware import FileVerdict, MiddlewareSearch
 from vaguemestre_drivers.cps.probe import MARK, STEPS
 
@@ -25,6 +25,7 @@ _KILL_WAIT_S: Final = 5.0
 _MAX_OUTPUT_BYTES: Final = 65536
 # Windows: the loader's "not a valid application" and "a module it needs is missing".
 _BAD_IMAGE: Final = 193
+_OF_STEP: Final = frozenset({"step", "failed"})
 
 Fact = str | int
 
@@ -74,16 +75,10 @@ def read_report(output: bytes, *, end: ProbeEnd, exit_code: int | None) -> Probe
     """Read the child's lines; whatever the middleware printed between them is skipped. Never raises."""
     step, failed = "", False
     facts: dict[str, Fact] = {}
-    for line in output.decode("utf-8", "replace").splitlines():
-        if not line.startswith(MARK):
-            continue
-        try:
-            said = json.loads(line[len(MARK) :])
-        except ValueError:
-            continue
-        if isinstance(said, dict) and said.get("step") in STEPS:
-            step, failed = str(said.pop("step")), bool(said.pop("failed", 0))
-            facts.update({name: value for name, value in said.items() if isinstance(value, str | int)})
+    for line in said(output.decode("utf-8", "replace"), MARK):
+        if line.get("step") in STEPS:
+            step, failed = str(line["step"]), bool(line.get("failed", 0))
+            facts.update({k: value for k, value in line.items() if k not in _OF_STEP and isinstance(value, str | int)})
     return ProbeReport(end=end, step=step, failed=failed, exit_code=exit_code, facts=MappingProxyType(facts))
 
 

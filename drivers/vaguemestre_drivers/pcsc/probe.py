@@ -7,12 +7,12 @@ its parent, which needs its words.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from vaguemestre_core.cards import CardTrouble
+from vaguemestre_drivers import childlines
 from vaguemestre_drivers.crashes import quiet_crash
 from vaguemestre_drivers.pcsc.atr import kind_of
 from vaguemestre_drivers.pcsc.holding import holders
@@ -24,12 +24,7 @@ from vaguemestre_drivers.pcsc.winscard import WinscardPort
 MARK: Final = "vaguemestre-pcsc "
 STEPS: Final = ("load", "readers", "status", "holders", "done")
 FIRST_MARK: Final = 0  # the status at once
-
-
-def say(step: str, **facts: str | bool | None) -> None:
-    """Write one line at once: nothing may be lost when the next step kills us."""
-    sys.stdout.write(f"{MARK}{json.dumps({'step': step, **facts})}\n")
-    sys.stdout.flush()
+say: Final = partial(childlines.say, MARK)
 
 
 def probe(port: PcscPort, find_holders: Callable[[], tuple[str, ...]] = holders) -> None:
