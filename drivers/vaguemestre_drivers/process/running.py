@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeAlias
 
 from vaguemestre_core.frames import FrameError, read_frame
 from vaguemestre_drivers.crashes import quiet_crash
@@ -17,20 +17,19 @@ from vaguemestre_drivers.process.outlet import Outlet
 from vaguemestre_drivers.process.pipes import take_pipes
 from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.process.server import Server
-from vaguemestre_drivers.process.verbs import Verb
 from vaguemestre_drivers.process.vitals import end_with_parent
-from vaguemestre_drivers.process.work import start_work
+from vaguemestre_drivers.process.work import Start, load_work
 
 EXIT_FRAMES: Final = 70
-# Given the settings, the way out and the pulses: starts what runs by itself and returns what can be asked.
-Work = Callable[[Mapping[str, object], Outlet, Pulses], Mapping[str, Verb]]
+Work: TypeAlias = Callable[[Mapping[str, object]], Start]
+"""Given the settings: loads what they ask for and returns what starts it."""
 
 
 def _say_only_the_class(kind: type[BaseException], _value: BaseException, _trace: TracebackType | None) -> None:
     sys.stderr.write(f"readers process stopped: {kind.__name__}\n")
 
 
-def run(work: Work = start_work) -> int:
+def run(work: Work = load_work) -> int:
     """Serve the parent; return the exit status when the frames were not ours, else do not return."""
     sys.excepthook = _say_only_the_class
     end_with_parent()
@@ -40,8 +39,9 @@ def run(work: Work = start_work) -> int:
     try:
         first = read_frame(source)
         if first is not None:
+            start = work(first.header)  # before the first word: the parent allows more time to a process that loads
             outlet.event("ready", {"pid": os.getpid()})  # before what it will tell of readers
-            server = Server(outlet, pulses, work(first.header, outlet, pulses))
+            server = Server(outlet, pulses, start(outlet, pulses))
             server.beat_for_ever()
             server.serve(source)
     except FrameError as error:

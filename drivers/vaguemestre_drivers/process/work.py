@@ -1,129 +1,43 @@
 """What the readers process does: picks the drivers that the settings ask for and joins them to verbs and events.
 
-The composition of this process: it alone knows every driver. The watching of cards has its own thread, cards, images
-and the rest a lane each, so that an image that is hard to read delays no card.
+The composition of this process. What the settings do not ask for is not loaded: a readers process has to be back soon,
+and one with scanners only needs no driver of cards. Cards, images and the rest have a lane each, so that an image that
+is hard to read delays no card.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, TypeAlias
 
-from vaguemestre_core.cards import CardEvent, CardEventKind
-from vaguemestre_drivers.cardtls.forwarder import CardTls, Trust
-from vaguemestre_drivers.pcsc.connection import CardAccess
-from vaguemestre_drivers.pcsc.holding import holders
-from vaguemestre_drivers.pcsc.port import PcscPort
-from vaguemestre_drivers.pcsc.virtual import VirtualReaders
-from vaguemestre_drivers.pcsc.watching import WAIT_S, CardWatch
-from vaguemestre_drivers.pcsc.winscard import WinscardPort
-from vaguemestre_drivers.pin.desk import PinDesk
-from vaguemestre_drivers.process.cardverbs import card_verbs, vitale_cards
 from vaguemestre_drivers.process.codeverbs import code_verbs
-from vaguemestre_drivers.process.cpsdesk import CpsDesk, PinAsker
-from vaguemestre_drivers.process.cpsverbs import cps_verbs, opened_to_json
-from vaguemestre_drivers.process.middlewares import middleware_loader, open_try_book
 from vaguemestre_drivers.process.outlet import Outlet
-from vaguemestre_drivers.process.pulses import Pulse, Pulses
+from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
 
-# A service that is slow to answer is not yet a hung one.
-_WATCH_ALLOWED_S: Final = WAIT_S + 9.0
+if TYPE_CHECKING:
+    from vaguemestre_drivers.process.cpsdesk import PinAsker
+
+Start: TypeAlias = Callable[[Outlet, Pulses], Mapping[str, Verb]]
+"""Starts what runs by itself and returns what can be asked."""
 
 
-def start_work(
-    settings: Mapping[str, object], outlet: Outlet, pulses: Pulses, pin: PinAsker | None = None
-) -> Mapping[str, Verb]:
-    """Start what runs by itself; return what can be asked. ``pin`` is who asks for PINs; None: the window."""
-    if scanners := settings.get("scanners"):
-        # Loaded only where there are some: a readers process has to be back soon.
+def load_work(settings: Mapping[str, object], pin: PinAsker | None = None) -> Start:
+    """Load what the settings ask for; return what starts it. ``pin`` is who asks for PINs; None: the window."""
+    scanners = settings.get("scanners")
+    has_cards = settings.get("source") != "off"
+    if scanners:
         from vaguemestre_drivers.process.scannerevents import start_told_scanners
+    if has_cards:
+        from vaguemestre_drivers.process.cardwork import start_cards
 
-        start_told_scanners(scanners, outlet, pulses)
-    verbs: Mapping[str, Verb] = {"ping": Verb(lane="control", act=_ping), **code_verbs()}
-    if settings.get("source") == "off":  # scanners only
-        return verbs
-    port = _port(settings)
-    telling = threading.Lock()
+    def start(outlet: Outlet, pulses: Pulses) -> Mapping[str, Verb]:
+        if scanners:
+            start_told_scanners(scanners, outlet, pulses)
+        verbs: Mapping[str, Verb] = {"ping": Verb(lane="control", act=_ping), **code_verbs()}
+        return {**verbs, **start_cards(settings, outlet, pulses, pin)} if has_cards else verbs
 
-    def tell_open_cards() -> None:
-        with telling:  # the last one told is the last one true
-            outlet.event("cards", {"open": [opened_to_json(item) for item in desk.opened()]})
-
-    def take(event: CardEvent) -> None:
-        if event.kind is CardEventKind.CARD_REMOVED and event.insertion is not None:
-            desk.left(event.insertion)
-        outlet.event("readers", _readers(watch))
-
-    pulse = pulses.of("watch")
-    watch = CardWatch(port, take, alive=pulse.beat)
-    access = CardAccess(port, watch.stay, holders=holders)
-    desk = CpsDesk(
-        access,
-        watch.stay,
-        load=middleware_loader(_text(settings, "pkcs11_module")),
-        tries=open_try_book(_text(settings, "tries_folder")),
-        pin=pin or PinDesk(),
-        now=lambda: datetime.now(UTC),
-        tell=tell_open_cards,
-    )
-    vitale = vitale_cards(access, watch, _text(settings, "vitale_library"), _text(settings, "vitale_folder"))
-    _start(watch, pulse)
-    return {**verbs, **card_verbs(vitale), **cps_verbs(desk, _tls(settings))}
-
-
-def _text(settings: Mapping[str, object], name: str) -> str:
-    value = settings.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _tls(settings: Mapping[str, object]) -> Callable[[], CardTls] | None:
-    """Return what makes the forwarder when it is first asked for; None when no way to a service is for cards."""
-    host, port = _text(settings, "direct_host"), settings.get("direct_port")
-    if not host or not isinstance(port, int):
-        return None
-    trust = Trust(hosts=frozenset({(host, port)}), authorities=_text(settings, "direct_authorities") or None)
-    return cache(lambda: CardTls(trust, Path(_text(settings, "streams_folder"))))
-
-
-def _port(settings: Mapping[str, object]) -> PcscPort:
-    if settings.get("source") != "virtual":
-        return WinscardPort()
-    ports = settings.get("virtual_ports")
-    return VirtualReaders([port for port in ports if isinstance(port, int)] if isinstance(ports, list) else [])
-
-
-def _readers(watch: CardWatch) -> Mapping[str, object]:
-    """Return the whole picture: who reads it has missed nothing."""
-    trouble = watch.trouble()
-    return {
-        "trouble": None if trouble is None else trouble.code,
-        "readers": [
-            {
-                "name": reader.name,
-                "state": reader.state.value,
-                "card": None if reader.card is None else reader.card.value,
-                "insertion": reader.insertion,
-                "is_shared": reader.is_shared,
-            }
-            for reader in watch.readers()
-        ],
-    }
-
-
-def _start(watch: CardWatch, pulse: Pulse) -> None:
-    """Start the thread that watches."""
-
-    def run() -> None:
-        pulse.work(_WATCH_ALLOWED_S)
-        watch.run()
-        pulse.rest()
-
-    threading.Thread(target=run, name="watch", daemon=True).start()
+    return start
 
 
 def _ping(asked: Asked) -> Reply:

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from vaguemestre_core.cards import CardTrouble, Situation
 from vaguemestre_drivers.process.outlet import Outlet
 from vaguemestre_drivers.process.pulses import Pulses
 from vaguemestre_drivers.process.running import run
 from vaguemestre_drivers.process.verbs import Asked, Reply, Verb
+from vaguemestre_drivers.process.work import Start
 
 _KEPT: list[bytes] = []
 
@@ -56,7 +58,11 @@ def _break(_: Asked) -> Reply:
     raise RuntimeError("DUPONT 1234")
 
 
-def work(settings: Mapping[str, object], outlet: Outlet, pulses: Pulses) -> Mapping[str, Verb]:
+def work(settings: Mapping[str, object]) -> Start:
+    return partial(verbs, settings)
+
+
+def verbs(settings: Mapping[str, object], outlet: Outlet, _: Pulses) -> Mapping[str, Verb]:
     def lie(_: Asked) -> Reply:
         outlet.send({"neither": "event nor answer"})
         return Reply()

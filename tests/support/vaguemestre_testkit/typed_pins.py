@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vaguemestre_core.cpspin import PinRequest
 from vaguemestre_drivers.process.running import run
-from vaguemestre_drivers.process.work import start_work
+from vaguemestre_drivers.process.work import load_work
 
 
 class TypedPins:
@@ -42,4 +42,4 @@ class TypedPins:
 
 
 if __name__ == "__main__":
-    sys.exit(run(partial(start_work, pin=TypedPins(Path(os.environ["VAGUEMESTRE_TEST_PINS"])))))
+    sys.exit(run(partial(load_work, pin=TypedPins(Path(os.environ["VAGUEMESTRE_TEST_PINS"])))))
