@@ -116,7 +116,9 @@ class OpenSsl:
         if not key.raises_blocks:
             algorithms = ctypes.create_string_buffer(_PKCS1_ONLY)
             self._call("SSL_CTX_ctrl", pointer, _CTRL_CLIENT_SIGALGS_LIST, 0, ctypes.addressof(algorithms))
-        self._call("SSL_CTX_use_PrivateKey", pointer, self._private(public, use))
+        private = self._private(public, use)
+        self._call("SSL_CTX_use_PrivateKey", pointer, private)
+        self._function("EVP_PKEY_free")(private)  # the context holds it
         return use
 
     def _private(self, public: rsa.RSAPublicKey, use: KeyUse) -> int:
@@ -135,6 +137,7 @@ class OpenSsl:
         self._call("RSA_set0_key", private, modulus, exponent, None)
         wrapped = self._call("EVP_PKEY_new")
         self._call("EVP_PKEY_set1_RSA", wrapped, private)
+        self._function("RSA_free")(private)  # the wrapping holds it; it does not hold its method, which stays
         return wrapped
 
     def _certificate(self, der: bytes) -> int:
@@ -182,6 +185,8 @@ _FUNCTIONS: Final[tuple[tuple[str, object, Sequence[object]], ...]] = (
     ("RSA_set0_key", ctypes.c_int, [_Pointer, _Pointer, _Pointer, _Pointer]),
     ("EVP_PKEY_new", _Pointer, []),
     ("EVP_PKEY_set1_RSA", ctypes.c_int, [_Pointer, _Pointer]),
+    ("EVP_PKEY_free", None, [_Pointer]),
+    ("RSA_free", None, [_Pointer]),
     ("SSL_CTX_use_certificate", ctypes.c_int, [_Pointer, _Pointer]),
     ("SSL_CTX_use_PrivateKey", ctypes.c_int, [_Pointer, _Pointer]),
     ("SSL_CTX_ctrl", ctypes.c_long, [_Pointer, ctypes.c_int, ctypes.c_long, _Pointer]),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ from vaguemestre_core.redaction import Secret
 from vaguemestre_drivers.cardtls.forwarder import CardTls, Trust
 from vaguemestre_drivers.cardtls.keys import Padding, TlsKey
 from vaguemestre_drivers.cardtls.local import HAS_UNIX_SOCKETS
+from vaguemestre_drivers.cardtls.openssl import OpenSsl
+from vaguemestre_drivers.process.vitals import resident_bytes
 from vaguemestre_sandbox.pki import Pki, open_pki
 from vaguemestre_testkit.card_pki import SoftCardAuthority, card_authority, card_of
 
@@ -210,6 +214,20 @@ def test_a_key_that_is_not_rsa_is_refused(pki: Pki, service: Service, tmp_path: 
     tls = CardTls(Trust(hosts=frozenset({("127.0.0.1", service.port)})), tmp_path)
     with pytest.raises(InvalidInput, match="CARD_TLS_UNSUPPORTED"):
         tls.open(TlsKey(chain=(der,), sign=sign), "127.0.0.1", service.port, 5.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured where the system says the memory in use")
+def test_a_context_that_is_over_leaves_no_key_behind() -> None:
+    library, key = OpenSsl(), card_key()
+
+    def use(times: int) -> int:
+        for _ in range(times):
+            library.use(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), key)
+        gc.collect()
+        return resident_bytes()
+
+    before = use(300)
+    assert use(3000) - before < 3000 * 900  # a key is 1 700 bytes, its method, which stays, 160
 
 
 @pytest.mark.parametrize("name", ["structure.p12", "certificat remis.old"])
