@@ -13,6 +13,7 @@ from vaguemestre_agent.practice.agent import Practice
 from vaguemestre_agent.practice.documents import metadata, tiny_pdf
 from vaguemestre_agent.practice.home import CRASH_PACE, make_home
 from vaguemestre_agent.practice.sandbox import running_sandbox
+from vaguemestre_agent.practice.warming import warm_process
 
 SUBJECT = "vaguemestre_agent.selftest.crash.subject"
 PATIENCE_S = 30.0
@@ -33,9 +34,13 @@ async def until_file(path: Path) -> dict[str, object]:
 async def test_a_killed_agent_takes_the_pair_once(tmp_path: Path, pki: Path, kill: str) -> None:
     depot = tmp_path / "depot"
     depot.mkdir(mode=0o700)
-    async with running_sandbox(tmp_path / "sandbox", ["--pki-dir", str(pki)]) as sandbox:
+    async with (
+        warm_process(tmp_path) as warm,
+        running_sandbox(tmp_path / "sandbox", ["--pki-dir", str(pki)]) as sandbox,
+    ):
         home = tmp_path / "agent"
-        practice = Practice(home, make_home(home, sandbox.facts, CRASH_PACE), sandbox.facts, module=SUBJECT)
+        environment = make_home(home, sandbox.facts, CRASH_PACE)
+        practice = Practice(home, environment, sandbox.facts, module=SUBJECT, warm=warm)
         child = await practice.start()
         try:
             await practice.wait_ready(child)
